@@ -1,0 +1,1 @@
+"""Stitchline: customer data from every tool, one record per person, lists back out."""

@@ -1,0 +1,126 @@
+"""Declared tables of `segments` and `activation`: who is on a list, what was planned, sent and accepted."""
+
+from __future__ import annotations
+
+from include.warehouse.engine import Column, Engine, Table
+
+MEMBERSHIPS = Table(
+    "segments.memberships",
+    (
+        Column("segment", "STRING"),
+        Column("customer_id", "STRING"),
+        Column("entered_at", "TIMESTAMP", "clock of the run that first had the person on the list"),
+        Column("left_at", "TIMESTAMP", "clock of the run that no longer had; NULL while on the list"),
+    ),
+    "Who was on which list, from when to when.",
+    cluster_by=("segment",),
+)
+
+RUNS = Table(
+    "segments.runs",
+    (
+        Column("segment", "STRING"),
+        Column("run_id", "STRING"),
+        Column("generation", "STRING", "the published generation it was computed from"),
+        Column("as_of", "TIMESTAMP"),
+        Column("status", "STRING", "computed or held"),
+        Column("members", "INT64", "people on the list; NULL when held"),
+        Column("reason", "STRING", "why it was held"),
+    ),
+    "One row per run of a segment.",
+)
+
+STATE = Table(
+    "activation.state",
+    (
+        Column("sync", "STRING", "<segment>__<destination>"),
+        Column("customer_id", "STRING"),
+        Column("place", "STRING", "where in the destination: a property, a tag, `<list id>/<tag>`"),
+        Column("address", "STRING", "what the destination knows the person by"),
+        Column("operation", "STRING", "the last accepted operation: enter or update"),
+        Column("fields_json", "STRING", "every mapped field as last accepted"),
+        Column("fields_hash", "STRING"),
+        Column("accepted_at", "TIMESTAMP"),
+        Column("run_id", "STRING"),
+    ),
+    "What each destination has accepted and still holds because of us; one row per sync, place and address.",
+    cluster_by=("sync",),
+)
+
+RECEIPTS = Table(
+    "activation.receipts",
+    (
+        Column("receipt_id", "STRING"),
+        Column("plan_id", "STRING"),
+        Column("position", "INT64", "row of the plan"),
+        Column("sync", "STRING"),
+        Column("run_id", "STRING"),
+        Column("customer_id", "STRING"),
+        Column("place", "STRING"),
+        Column("address", "STRING"),
+        Column("operation", "STRING", "enter, update or leave"),
+        Column("fields_hash", "STRING", "of the value that was sent"),
+        Column("attempt", "INT64", "try of the task"),
+        Column("status", "STRING", "accepted, rejected, invalid, suppressed or deferred"),
+        Column("code", "STRING"),
+        Column("message", "STRING", "the vendor's words, or ours"),
+        Column("vendor_request_id", "STRING"),
+        Column("at", "TIMESTAMP", "when the answer was read"),
+        Column("as_of", "TIMESTAMP", "clock of the run"),
+    ),
+    "One row per person, attempt and operation.",
+    "DATE(at)",
+    ("sync",),
+)
+
+PLANS = Table(
+    "activation.plans",
+    (
+        Column("plan_id", "STRING", "hash of the run and of every row that would be sent"),
+        Column("sync", "STRING"),
+        Column("run_id", "STRING"),
+        Column("generation", "STRING"),
+        Column("created_at", "TIMESTAMP"),
+        Column("started_at", "TIMESTAMP", "when its first rows were let through; NULL while planned or held"),
+        Column("finished_at", "TIMESTAMP"),
+        Column("status", "STRING", "planned, held, dry_run, applying, applied, rejected or superseded"),
+        Column("enter", "INT64"),
+        Column("update", "INT64"),
+        Column("leave", "INT64"),
+        Column("unchanged", "INT64"),
+        Column("suppressed", "INT64"),
+        Column("invalid", "INT64"),
+        Column("deferred", "INT64"),
+        Column("members", "INT64", "people on the list"),
+        Column("holding", "INT64", "rows the destination held because of us when the plan was made"),
+        Column("reason", "STRING", "why it was held or not sent"),
+    ),
+    "One row per plan; the summary stays when the rows are dropped.",
+)
+
+PLAN_ROWS = Table(
+    "activation.plan_rows",
+    (
+        Column("plan_id", "STRING"),
+        Column("position", "INT64"),
+        Column("sync", "STRING"),
+        Column("customer_id", "STRING"),
+        Column("place", "STRING"),
+        Column("address", "STRING"),
+        Column("operation", "STRING", "enter, update, leave, suppressed, invalid or deferred"),
+        Column("intended", "STRING", "enter, update or leave, also for rows that are not sent"),
+        Column("fields_json", "STRING", "every mapped field as it should be"),
+        Column("previous_json", "STRING", "every mapped field as last accepted"),
+        Column("fields_hash", "STRING"),
+        Column("reason", "STRING"),
+    ),
+    "The rows of the latest plans; people whose row is unchanged are counted, not listed.",
+    cluster_by=("sync", "plan_id"),
+)
+
+ALL = (MEMBERSHIPS, RUNS, STATE, RECEIPTS, PLANS, PLAN_ROWS)
+
+
+def ensure_tables(engine: Engine) -> None:
+    """Create what is missing of `segments` and `activation`."""
+    engine.ensure(ALL)

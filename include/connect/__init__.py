@@ -1,0 +1,1 @@
+"""The language in which a source is declared, and the engine that pulls it."""

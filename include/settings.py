@@ -1,0 +1,79 @@
+"""Settings: environment variables, typed; read inside tasks and commands, never at import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from include.connect.errors import FixSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Every setting, one environment variable each (`STITCHLINE_` + the name in capitals)."""
+
+    model_config = SettingsConfigDict(env_prefix="STITCHLINE_", frozen=True, extra="ignore")
+
+    home: Path = Field(ROOT / ".stitchline", description="folder for everything written locally")
+    env: Literal["dev", "staging", "prod"] = Field("dev", description="outside prod, destinations must allow writes")
+    sources: Annotated[tuple[str, ...], NoDecode] = Field((), description="comma-separated sources that get a DAG")
+    syncs: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="comma-separated destinations that get a DAG, or '*' for all"
+    )
+    warehouse: Literal["duckdb", "bigquery"] = Field("duckdb", description="which engine holds the data")
+    warehouse_wait_seconds: float = Field(600, description="how long to wait for a locked DuckDB file")
+    landing: str | None = Field(None, description="landing root (folder or gs://bucket/prefix); default <home>/<env>/landing")
+    state_url: str | None = Field(None, description="SQLAlchemy URL of the state store; default SQLite in <home>/<env>")
+    timezone: str = Field("UTC", description="IANA zone in which days begin and end")
+    identity_space: str = Field("", description="prefix of every identifier where brands must stay apart")
+    unify_every_seconds: int = Field(600, ge=0, description="unify starts at most this often")
+    generations_kept: int = Field(3, ge=2, description="published generations kept for running readers")
+    bigquery_connection: str = Field("google_cloud_default", description="Airflow connection id of BigQuery")
+    bigquery_project: str | None = Field(None, description="project of the datasets; default: the connection's")
+    bigquery_location: str = Field("EU", description="BigQuery location of datasets and jobs")
+    bigquery_max_bytes: int = Field(10**12, description="maximum_bytes_billed of one query job")
+    alert_connection: str = Field("slack_alerts", description="Airflow connection id of the Slack webhook")
+    ui_url: str = Field("http://127.0.0.1:8080", description="where people open the Airflow UI, for links in messages")
+    encryption_key: str | None = Field(None, description="Fernet key of the tokens in the state store")
+
+    @field_validator("sources", "syncs", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def root(self) -> Path:
+        """Local folder of this environment; two environments never share a file."""
+        return self.home / self.env
+
+    @property
+    def landing_root(self) -> str:
+        """Where landing files go: a local path or an fsspec URL, separate per environment."""
+        if self.landing is None:
+            return str(self.root / "landing")
+        return f"{self.landing.rstrip('/')}/{self.env}"
+
+    @property
+    def dataset_prefix(self) -> str:
+        """What BigQuery dataset names start with: nothing in prod, `dev_` or `staging_` elsewhere."""
+        return "" if self.env == "prod" else f"{self.env}_"
+
+
+def read_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        FixSettings: a variable has a value its type does not allow; names the variable, not the value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = f"STITCHLINE_{'_'.join(str(part) for part in first['loc']).upper()}"
+        raise FixSettings(str(first["msg"]), where=name, fix="Correct the environment variable; .env.example lists them.") from None

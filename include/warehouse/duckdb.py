@@ -1,0 +1,291 @@
+"""DuckDB, the embedded stand-in for BigQuery: one file, one writer, and a published copy for every reader."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import fsspec
+import msgspec
+from sqlglot import exp
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from include.connect.errors import FixSettings, WarehouseBusy
+from include.settings import Settings
+from include.warehouse.engine import DATASETS, Statement, Table
+from include.warehouse.render import Names, parameters, parse, quoted, render
+
+COPIED = ("identity", "marts", "segments", "activation", "ops", "quarantine")
+"""Datasets a reader needs; raw and staging stay with the writer."""
+POINTER = "read.current"
+
+
+class DuckDBEngine:
+    """The `Engine` protocol on one DuckDB connection."""
+
+    name = "duckdb"
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None, names: Names | None = None) -> None:
+        self.connection = connection
+        self.path = path
+        self.names = names or Names("duckdb")
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """An engine that keeps nothing: for stitching a CSV and for tests."""
+        engine = cls(duckdb.connect(":memory:", config=_config()), None)
+        engine._prepare()
+        return engine
+
+    @property
+    def generation(self) -> str | None:
+        """The generation that `identity.*` and `marts.*` mean."""
+        return self.names.generation
+
+    def at(self, generation: str | None) -> DuckDBEngine:
+        """The same connection reading and writing that generation."""
+        return DuckDBEngine(self.connection, self.path, replace(self.names, generation=generation))
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Rows of a SELECT as dicts."""
+        cursor = self._run(sql, params)
+        columns = [column[0] for column in cursor.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
+        """Run one statement; DuckDB answers DML with the number of rows it changed."""
+        cursor = self._run(sql, params)
+        if not isinstance(parse(sql), (exp.Insert, exp.Update, exp.Delete, exp.Merge)):
+            return 0
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
+    def atomically(self, statements: Sequence[Statement | str]) -> None:
+        """Run the statements in one transaction."""
+        with self._transaction():
+            for item in statements:
+                statement = Statement(item) if isinstance(item, str) else item
+                self._run(statement.sql, statement.params)
+
+    def ensure(self, tables: Iterable[Table]) -> None:
+        """Create what is missing, add declared columns."""
+        for table in tables:
+            have = self.columns(table.name)
+            spelled = {column.name: _type(column.type) for column in table.columns}
+            if not have:
+                columns = ", ".join(f'"{name}" {kind}' for name, kind in spelled.items())
+                self.connection.execute(f"CREATE TABLE IF NOT EXISTS {self._name(table.name)} ({columns})")
+                continue
+            for name, kind in spelled.items():
+                if name not in have:
+                    self.connection.execute(f'ALTER TABLE {self._name(table.name)} ADD COLUMN "{name}" {kind}')
+
+    def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows through one JSON parameter: thousands of rows cost one statement."""
+        if not rows:
+            return
+        names = list(rows[0])
+        types = self.columns(table)
+        unknown = [name for name in names if name not in types]
+        if unknown:
+            raise FixSettings(
+                f"no column {unknown[0]!r}", where=table, fix="Run `stitchline migrate`; the table is older than the code."
+            )
+        # A JSON column takes text: read as JSON it would become one quoted string.
+        shape = msgspec.json.encode([{name: types[name].replace("JSON", "VARCHAR") for name in names}]).decode()
+        columns = ", ".join(f'"{name}"' for name in names)
+        fields = ", ".join(f'r."{name}"' for name in names)
+        body = msgspec.json.encode([dict(row) for row in rows]).decode()
+        self.connection.execute(
+            f"INSERT INTO {self._name(table)} ({columns}) SELECT {fields} FROM (SELECT UNNEST(from_json($body, $shape)) AS r)",
+            {"body": body, "shape": shape},
+        )
+
+    def load_parts(
+        self,
+        table: str,
+        parts: Sequence[tuple[int, str]],
+        stamp: Mapping[str, Any],
+        also: Sequence[Statement] = (),
+    ) -> int:
+        """Replace the run's parts in a raw table, and run `also`, in one transaction."""
+        target = self._name(table)
+        with self._transaction():
+            self.connection.execute(f"DELETE FROM {target} WHERE _run_id = $run", {"run": stamp["_run_id"]})
+            for number, uri in parts:
+                if "://" in uri:
+                    self.connection.register_filesystem(fsspec.filesystem(uri.partition("://")[0]))
+                self.connection.execute(
+                    f"""INSERT INTO {target} (_account, _run_id, _part, _seq, _key, _extracted_at, _loaded_at, _payload)
+                    SELECT $account, $run, $part, $seq, _key, _extracted_at, $loaded, _payload
+                    FROM read_json($uri, format = 'newline_delimited', compression = 'gzip', maximum_object_size = 67108864,
+                      columns = {{_key: 'VARCHAR', _extracted_at: 'TIMESTAMPTZ', _payload: 'JSON'}})""",
+                    {
+                        "account": stamp["_account"],
+                        "run": stamp["_run_id"],
+                        "part": number,
+                        "seq": stamp["_seq"],
+                        "loaded": stamp["_loaded_at"],
+                        "uri": uri,
+                    },
+                )
+            for statement in also:
+                self._run(statement.sql, statement.params)
+            row = self.connection.execute(
+                f"SELECT COUNT(*) FROM {target} WHERE _run_id = $run", {"run": stamp["_run_id"]}
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Column name -> DuckDB type; empty when there is no such table."""
+        *outer, name = self._parts(table)
+        rows = self.connection.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = $s AND table_name = $t "
+            "AND ($c IS NULL AND database_name = current_database() OR database_name = $c) ORDER BY column_index",
+            {"s": outer[-1], "t": name, "c": outer[-2] if len(outer) > 1 else None},
+        ).fetchall()
+        return {str(name): str(kind) for name, kind in rows}
+
+    def tables(self, dataset: str) -> list[str]:
+        """Tables and views of a dataset, sorted."""
+        rows = self.connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = $s "
+            "AND table_catalog = current_database() ORDER BY table_name",
+            {"s": dataset},
+        ).fetchall()
+        return [str(row[0]) for row in rows]
+
+    def attach(self, name: str, uri: str) -> None:
+        """Make a DuckDB file readable as dataset `name`.
+
+        Raises:
+            FixSettings: the file is not there.
+        """
+        if not Path(uri).is_file():
+            raise FixSettings(
+                f"there is no DuckDB file at {uri}",
+                where=f"connection {name!r}, host",
+                fix=f"Point the host of the Airflow connection {name!r} at the file the {name} warehouse is written to.",
+            )
+        alias = f"foreign_{name}"
+        self.connection.execute(f'ATTACH IF NOT EXISTS \'{uri.replace(chr(39), chr(39) * 2)}\' AS "{alias}" (READ_ONLY)')
+        self.names = replace(self.names, foreign={**self.names.foreign, name: (alias, "main")})
+
+    def publish(self, generation: str) -> None:
+        """Write the read copy and move the pointer to it in one rename; readers of the old copy keep it."""
+        if self.path is None:
+            return
+        folder = self.path.parent
+        target = folder / f"read-{generation}.duckdb"
+        scratch = folder / f".read-{generation}.{os.getpid()}.duckdb"
+        scratch.unlink(missing_ok=True)
+        self.connection.execute(f"ATTACH '{scratch}' AS read_copy")
+        try:
+            for dataset in COPIED:
+                self.connection.execute(f'CREATE SCHEMA IF NOT EXISTS read_copy."{dataset}"')
+                for table in self.tables(dataset):
+                    self.connection.execute(
+                        f'CREATE TABLE read_copy."{dataset}"."{table}" AS SELECT * FROM "{dataset}"."{table}"'
+                    )
+        finally:
+            self.connection.execute("DETACH read_copy")
+        os.replace(scratch, target)
+        pointer = folder / f".{POINTER}.{os.getpid()}"
+        pointer.write_text(target.name)
+        os.replace(pointer, folder / POINTER)
+        for old in sorted(folder.glob("read-*.duckdb"))[:-2]:
+            if old != target:
+                old.unlink(missing_ok=True)
+
+    def _prepare(self) -> None:
+        self.connection.execute("SET TimeZone = 'UTC'")
+        for dataset in DATASETS:
+            self.connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
+
+    def _run(self, sql: str, params: Mapping[str, Any] | None) -> duckdb.DuckDBPyConnection:
+        used = {name: value for name, value in (params or {}).items() if name in parameters(sql)}
+        return self.connection.execute(render(sql, self.names), used or None)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.connection.execute("BEGIN TRANSACTION")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def _parts(self, table: str) -> tuple[str, ...]:
+        dataset, _, name = table.partition(".")
+        return self.names.physical(dataset, name)
+
+    def _name(self, table: str) -> str:
+        return quoted(self._parts(table), "duckdb")
+
+
+@contextmanager
+def open_duckdb(settings: Settings, *, read_only: bool = False) -> Iterator[DuckDBEngine]:
+    """Open the warehouse file for writing, or the published copy for reading.
+
+    Raises:
+        WarehouseBusy: another process kept the file for longer than the bounded wait.
+        FixSettings: a reader came before anything was published.
+    """
+    path = settings.root / "warehouse.duckdb"
+    if read_only:
+        pointer = path.parent / POINTER
+        if not pointer.exists():
+            raise FixSettings("nothing is published yet", where=str(path.parent), fix="Run the unify DAG once.")
+        connection = duckdb.connect(str(path.parent / pointer.read_text()), read_only=True, config=_config())
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = _open_writer(path, settings.warehouse_wait_seconds)
+    try:
+        engine = DuckDBEngine(connection, path)
+        if read_only:
+            connection.execute("SET TimeZone = 'UTC'")
+        else:
+            engine._prepare()
+        yield engine
+    finally:
+        connection.close()
+
+
+def _open_writer(path: Path, wait_seconds: float) -> duckdb.DuckDBPyConnection:
+    waiting = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, duckdb.IOException) and "lock" in str(error)),
+        wait=wait_random_exponential(multiplier=0.05, max=1.0),
+        stop=stop_after_delay(wait_seconds),
+        reraise=True,
+    )
+    try:
+        return waiting(duckdb.connect, str(path), config=_config())
+    except duckdb.IOException as error:
+        if "lock" not in str(error):
+            raise
+        raise WarehouseBusy(
+            f"another process has held the file open for {wait_seconds:.0f} s",
+            where=str(path),
+            fix="Find it with `fuser` on that path; a stuck task can be cleared in the Airflow UI, then this one retries.",
+        ) from None
+
+
+def _config() -> dict[str, str | bool | int | float | list[str]]:
+    # Extensions come with the wheel; a download would need a network at the worst moment.
+    return {"autoinstall_known_extensions": False, "preserve_insertion_order": False}
+
+
+def _type(kind: str) -> str:
+    return exp.DataType.build(kind, dialect="bigquery").sql(dialect="duckdb")
+
+
+def utc(value: datetime) -> str:
+    """A timestamp as GoogleSQL and DuckDB both read it."""
+    return value.isoformat()

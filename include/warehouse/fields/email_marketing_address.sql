@@ -1,0 +1,16 @@
+/*
+title: "The address marketing is sent to: subscribed, and neither shared nor blocked."
+*/
+SELECT
+  ids.customer_id,
+  LOWER(TRIM(r.email)) AS value,
+  'mailchimp' AS source,
+  r._key AS record_key,
+  r.updated_at AS seen_at,
+  1 AS priority
+FROM staging.mailchimp__members AS r
+INNER JOIN identity.identifiers AS ids
+  ON ids.kind = 'mailchimp_member_id' AND ids.value = CONCAT(@space, r._account, '/', r.mailchimp_list_id, '/', r.mailchimp_member_id) AND NOT ids.is_inferred
+WHERE LOWER(TRIM(r.email)) IS NOT NULL AND NOT r.is_deleted
+  AND r.status = 'subscribed'
+  AND NOT EXISTS (SELECT 1 FROM identity.blocked_values AS blocked WHERE blocked.kind = 'email' AND blocked.value = CONCAT(@space, LOWER(TRIM(r.email))))

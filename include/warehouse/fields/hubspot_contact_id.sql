@@ -1,0 +1,14 @@
+/*
+title: "The HubSpot contact that fields are written to: the one changed last."
+*/
+SELECT
+  ids.customer_id,
+  r.hubspot_contact_id AS value,
+  'hubspot' AS source,
+  r._key AS record_key,
+  r.updated_at AS seen_at,
+  1 AS priority
+FROM staging.hubspot__contacts AS r
+INNER JOIN identity.identifiers AS ids
+  ON ids.kind = 'hubspot_contact_id' AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id) AND NOT ids.is_inferred
+WHERE r.hubspot_contact_id IS NOT NULL AND NOT r.is_deleted

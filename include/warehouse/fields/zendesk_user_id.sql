@@ -1,0 +1,14 @@
+/*
+title: "The Zendesk user that fields are written to: the one changed last."
+*/
+SELECT
+  ids.customer_id,
+  r.zendesk_user_id AS value,
+  'zendesk' AS source,
+  r._key AS record_key,
+  r.updated_at AS seen_at,
+  1 AS priority
+FROM staging.zendesk__users AS r
+INNER JOIN identity.identifiers AS ids
+  ON ids.kind = 'zendesk_user_id' AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id) AND NOT ids.is_inferred
+WHERE r.zendesk_user_id IS NOT NULL AND NOT r.is_deleted

@@ -1,0 +1,118 @@
+"""Kinds of identifier: what each may do to people, how many one person may have, and which decides an event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from include.connect.errors import FixSettings
+
+
+class Role(StrEnum):
+    """What an identifier of this kind may do to the people it touches."""
+
+    ACCOUNT = "account"
+    """A login. Two of them are two people."""
+    RECORD = "record"
+    """A vendor's record of one person."""
+    CONTACT = "contact"
+    """An email address, or its hash: one person's unless many accounts or names meet there."""
+    WEAK = "weak"
+    """A phone or a social profile: families and companies share them, so they join people only when nothing speaks against it."""
+    DEVICE = "device"
+    """A browser or phone: may be used by many people, one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of identifier.
+
+    Attributes:
+        name: as it stands in `kind` columns.
+        role: what it may do.
+        rank: which identifier of an event decides whose it is; the least wins.
+        limit: how many of them one person may have; None is any number.
+        is_single: a person normally has one, so two records of it on one device or phone speak for two people.
+    """
+
+    name: str
+    role: Role
+    rank: int
+    limit: int | None = None
+    is_single: bool = False
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("user_id", Role.ACCOUNT, rank=1, limit=1, is_single=True),
+    Kind("hubspot_contact_id", Role.RECORD, rank=2, is_single=True),
+    Kind("salesforce_contact_id", Role.RECORD, rank=2, is_single=True),
+    Kind("salesforce_lead_id", Role.RECORD, rank=2),
+    Kind("zendesk_user_id", Role.RECORD, rank=2, is_single=True),
+    Kind("mailchimp_member_id", Role.RECORD, rank=2),
+    Kind("stripe_customer_id", Role.RECORD, rank=2),
+    Kind("shopify_customer_id", Role.RECORD, rank=2),
+    Kind("xero_contact_id", Role.RECORD, rank=2),
+    Kind("calendly_invitee", Role.RECORD, rank=2),
+    Kind("email", Role.CONTACT, rank=3, limit=5, is_single=True),
+    Kind("email_sha256", Role.CONTACT, rank=4, limit=10),
+    Kind("phone", Role.WEAK, rank=5, limit=3),
+    Kind("linkedin_url", Role.WEAK, rank=5, limit=2),
+    Kind("twitter_handle", Role.WEAK, rank=5, limit=3),
+    Kind("facebook_id", Role.WEAK, rank=5, limit=2),
+    Kind("anonymous_id", Role.DEVICE, rank=6),
+    Kind("device_id", Role.DEVICE, rank=6),
+    Kind("channel_id", Role.DEVICE, rank=6),
+    Kind("idfa", Role.DEVICE, rank=6),
+    Kind("idfv", Role.DEVICE, rank=6),
+    Kind("gaid", Role.DEVICE, rank=6),
+)
+
+UNKNOWN = Kind("", Role.RECORD, rank=2)
+"""What a kind nobody declared is taken for: some vendor's record id."""
+
+_BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def kind_of(name: str) -> Kind:
+    """The declared kind, or an undeclared one taken for a vendor's record id."""
+    return _BY_NAME.get(name, UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may meet in one place before it counts as shared; every number can be set.
+
+    Attributes:
+        per_person: kind -> how many one person may have, where it differs from `KINDS`.
+        people_per_device: a device touching more people is shared, whatever else is known.
+        people_per_phone: the same for phones and social profiles.
+        accounts_per_record: a vendor record naming more accounts is a collective one ("walk-in customer").
+        emails_per_record: a vendor record naming more addresses is a collective one.
+        names_per_inbox: an address with this many different people's names on its records is a shared inbox.
+        kiosk_people: a shared device with more owners belongs to nobody between sessions.
+        session_seconds: a silence this long ends a session on a kiosk.
+        greedy_rounds: bound on the rounds that cut an over-full component; what is undecided then stays apart.
+    """
+
+    per_person: Mapping[str, int] = field(default_factory=dict)
+    people_per_device: int = 3
+    people_per_phone: int = 3
+    accounts_per_record: int = 3
+    emails_per_record: int = 15
+    names_per_inbox: int = 3
+    kiosk_people: int = 6
+    session_seconds: int = 1800
+    greedy_rounds: int = 60
+
+    def __post_init__(self) -> None:
+        for name, value in self.per_person.items():
+            if value < 1:
+                raise FixSettings(f"limit {value} of {name} is below one", where="identity limits", fix="Use 1 or more.")
+
+    def limit(self, kind: Kind) -> int | None:
+        """How many identifiers of this kind one person may have."""
+        return self.per_person.get(kind.name, kind.limit)
+
+
+DEFAULT = Limits()

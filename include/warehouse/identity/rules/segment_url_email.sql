@@ -1,0 +1,15 @@
+/*
+title: A page was opened through a link with the address in its query string.
+why: The link was mailed to that address.
+inferred: false
+*/
+SELECT
+  'email' AS left_kind,
+  REPLACE(REPLACE(REGEXP_EXTRACT(url, r'[?&](?:email|utm_email)=([^&#]+)'), '%40', '@'), '%2B', '+') AS left_value,
+  'anonymous_id' AS right_kind,
+  anonymous_id AS right_value,
+  ts AS seen_at,
+  _seq,
+  _key
+FROM staging.segment__pages
+WHERE REGEXP_CONTAINS(url, r'[?&](?:email|utm_email)=[^&#]+')

@@ -1,0 +1,37 @@
+/*
+title: A visitor was seen under an anonymous id.
+why: "It links nothing by itself: it gives the id its age."
+inferred: false
+*/
+SELECT
+  'anonymous_id' AS left_kind,
+  anonymous_id AS left_value,
+  'anonymous_id' AS right_kind,
+  CAST(NULL AS STRING) AS right_value,
+  ts AS seen_at,
+  _seq,
+  _key
+FROM staging.segment__pages
+WHERE anonymous_id IS NOT NULL
+UNION ALL
+SELECT
+  'anonymous_id' AS left_kind,
+  anonymous_id AS left_value,
+  'anonymous_id' AS right_kind,
+  CAST(NULL AS STRING) AS right_value,
+  ts AS seen_at,
+  _seq,
+  _key
+FROM staging.segment__tracks
+WHERE anonymous_id IS NOT NULL
+UNION ALL
+SELECT
+  'anonymous_id' AS left_kind,
+  anonymous_id AS left_value,
+  'anonymous_id' AS right_kind,
+  CAST(NULL AS STRING) AS right_value,
+  ts AS seen_at,
+  _seq,
+  _key
+FROM staging.segment__identifies
+WHERE anonymous_id IS NOT NULL

@@ -1,0 +1,15 @@
+/*
+title: What each address agreed to, per channel; the latest explicit word at the vendor. Silence is not agreement.
+*/
+SELECT
+  ids.customer_id,
+  'email_marketing' AS channel,
+  LOWER(TRIM(members.email)) AS address,
+  CASE WHEN members.status = 'subscribed' THEN 'granted' ELSE 'denied' END AS status,
+  'mailchimp' AS source,
+  members.updated_at AS decided_at
+FROM staging.mailchimp__members AS members
+INNER JOIN identity.identifiers AS ids
+  ON ids.kind = 'mailchimp_member_id'
+  AND ids.value = CONCAT(@space, members._account, '/', members.mailchimp_list_id, '/', members.mailchimp_member_id)
+WHERE members.status IN ('subscribed', 'unsubscribed', 'cleaned')

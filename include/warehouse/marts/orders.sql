@@ -1,0 +1,22 @@
+/*
+title: Orders of every shop and payment system, one row each; an order counts when it was paid and not given back.
+*/
+SELECT
+  CONCAT('stripe/', charges.stripe_charge_id) AS order_id,
+  events.customer_id,
+  charges.created_at AS ordered_at,
+  CAST(
+    charges.amount_minor / CASE
+      WHEN charges.currency IN (
+        'BIF', 'CLP', 'DJF', 'GNF', 'JPY', 'KMF', 'KRW', 'MGA', 'PYG', 'RWF', 'UGX', 'VND', 'VUV', 'XAF', 'XOF', 'XPF'
+      ) THEN 1
+      ELSE 100
+    END AS NUMERIC
+  ) AS amount,
+  charges.currency,
+  CASE WHEN charges.is_refunded THEN 'refunded' WHEN charges.status = 'succeeded' THEN 'paid' ELSE charges.status END AS status,
+  'stripe' AS source,
+  events.is_inferred AS is_inferred_identity
+FROM staging.stripe__charges AS charges
+INNER JOIN identity.events AS events ON events.event_id = CONCAT('stripe/', charges.stripe_charge_id)
+WHERE NOT charges.is_deleted

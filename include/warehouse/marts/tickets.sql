@@ -1,0 +1,15 @@
+/*
+title: Support tickets of every desk, one row each.
+*/
+SELECT
+  CONCAT('zendesk/', tickets.zendesk_ticket_id) AS ticket_id,
+  events.customer_id,
+  tickets.created_at,
+  tickets.updated_at,
+  tickets.status,
+  tickets.subject,
+  'zendesk' AS source,
+  events.is_inferred AS is_inferred_identity
+FROM staging.zendesk__tickets AS tickets
+INNER JOIN identity.events AS events ON events.event_id = CONCAT('zendesk/', tickets.zendesk_ticket_id)
+WHERE NOT tickets.is_deleted

@@ -1,0 +1,296 @@
+"""Runs the SQL folders in dependency order: staging, evidence, marts; and publishes what they built."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from include.connect.errors import FixSettings
+from include.run import Run
+from include.settings import Settings
+from include.warehouse.engine import Engine, Statement, Table
+from include.warehouse.render import generated_name, inlined, references
+from include.warehouse.schema import OPS, raw_table
+
+FOLDER = Path(__file__).parent
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One SQL file: a table (`dataset.name`), its SELECT, and the header that explains it."""
+
+    name: str
+    sql: str
+    path: Path
+    header: dict[str, Any]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The tables its SELECT names."""
+        return frozenset(references(self.sql, str(self.path)))
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What readers see: one whole generation."""
+
+    generation: str
+    as_of: datetime
+    published_at: datetime
+    seq_to: int
+    people: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageSummary:
+    """How many rows each staging table took in this run."""
+
+    rows: dict[str, int]
+    seq_to: int
+
+
+def read_model(path: Path, name: str) -> Model:
+    """Read one SQL file with its YAML header between `/*` and `*/`.
+
+    Raises:
+        FixSettings: the header is missing or is not YAML; names file and line.
+    """
+    text = path.read_text()
+    head, mark, sql = text.partition("*/")
+    if not text.startswith("/*") or not mark:
+        raise FixSettings("no header", where=f"{path}:1", fix="Begin the file with /* title: ... */.")
+    try:
+        header = yaml.safe_load(head[2:]) or {}
+    except yaml.YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+        raise FixSettings("the header is not YAML", where=f"{path}:{line}", fix="Correct the header.") from None
+    return Model(name, sql.strip(), path, header)
+
+
+@cache
+def staging_models() -> tuple[Model, ...]:
+    """Every `staging/<source>/<source>__<entity>.sql`."""
+    return tuple(read_model(path, f"staging.{path.stem}") for path in sorted((FOLDER / "staging").glob("*/*.sql")))
+
+
+@cache
+def field_models() -> tuple[Model, ...]:
+    """Every golden field, `fields/*.sql`: its candidates, with the priority of the source that says so."""
+    return tuple(read_model(path, f"fields.{path.stem}") for path in sorted((FOLDER / "fields").glob("*.sql")))
+
+
+def golden_fields() -> Model:
+    """`marts.golden_fields`: the winner of every field of every person, with its provenance."""
+    winners = [
+        f"SELECT customer_id, '{model.path.stem}' AS field, value, source, record_key, seen_at FROM ({model.sql}) "
+        "QUALIFY ROW_NUMBER() OVER (PARTITION BY customer_id ORDER BY priority, seen_at DESC, record_key) = 1"
+        for model in field_models()
+    ]
+    header = {"title": "The winning value of each golden field of each person, and the record that said so."}
+    return Model("marts.golden_fields", " UNION ALL ".join(f"SELECT * FROM ({sql})" for sql in winners), FOLDER / "fields", header)
+
+
+@cache
+def mart_models() -> tuple[Model, ...]:
+    """Every `marts/*.sql` and the golden fields, each after the marts it reads."""
+    found = {f"marts.{path.stem}": path for path in sorted((FOLDER / "marts").glob("*.sql"))}
+    models = {name: read_model(path, name) for name, path in found.items()}
+    models["marts.golden_fields"] = golden_fields()
+    order = TopologicalSorter({name: sorted(model.reads & models.keys()) for name, model in models.items()})
+    return tuple(models[name] for name in order.static_order())
+
+
+@cache
+def identity_models() -> dict[str, Model]:
+    """The inputs of stitching that are plain models: `identity/occurrences.sql`, `identity/names.sql`."""
+    return {path.stem: read_model(path, f"identity.{path.stem}") for path in sorted((FOLDER / "identity").glob("*.sql"))}
+
+
+def depends_on(table: str) -> frozenset[str]:
+    """Tables a model reads, one step; empty for what no model makes."""
+    for model in (*staging_models(), *mart_models()):
+        if model.name == table:
+            return model.reads
+    return frozenset()
+
+
+def ensure_all(engine: Engine, settings: Settings) -> None:
+    """Create what every model may read: raw and staging tables of every shipped source, and `ops`, all empty."""
+    from include.sources import all_sources
+
+    tables: list[Table] = list(OPS)
+    for source in all_sources().values():
+        tables += [raw_table(source.name, stream.name, stream.description) for stream in source.streams]
+    engine.ensure(tables)
+    for model in staging_models():
+        if not engine.columns(model.name):
+            engine.execute(f"CREATE TABLE IF NOT EXISTS {model.name} AS {_nothing(model.sql)}", clock(None, settings))
+        quarantine = model.name.replace("staging.", "quarantine.")
+        if not engine.columns(quarantine):
+            engine.execute(
+                f"CREATE TABLE IF NOT EXISTS {quarantine} AS SELECT *, CAST(NULL AS STRING) AS _reason, "
+                f"CAST(NULL AS TIMESTAMP) AS _quarantined_at FROM {model.name} WHERE FALSE"
+            )
+
+
+def frontier(engine: Engine) -> int:
+    """The greatest load in the warehouse."""
+    return int(engine.query("SELECT COALESCE(MAX(seq), 0) AS seq FROM ops.loads")[0]["seq"])
+
+
+def stage(engine: Engine, run: Run, settings: Settings) -> StageSummary:
+    """Bring every staging table up to the latest load: type the new rows, keep the latest per key."""
+    ensure_all(engine, settings)
+    seq_to = frontier(engine)
+    reached = {row["model"]: row for row in engine.query("SELECT model, seq, sql_hash FROM ops.staged")}
+    rows = {model.name: _stage_one(engine, model, reached.get(model.name), seq_to, run, settings) for model in staging_models()}
+    return StageSummary(rows, seq_to)
+
+
+def _stage_one(
+    engine: Engine, model: Model, reached: dict[str, Any] | None, seq_to: int, run: Run, settings: Settings
+) -> int:
+    quarantine = model.name.replace("staging.", "quarantine.")
+    sql_hash = hashlib.sha256(model.sql.encode()).hexdigest()
+    if reached is not None and reached["sql_hash"] != sql_hash:
+        # The SQL changed: what was typed by the old one is typed again from raw, and may have other columns.
+        engine.execute(f"DROP TABLE IF EXISTS {model.name}")
+        engine.execute(f"DROP TABLE IF EXISTS {quarantine}")
+        ensure_all(engine, settings)
+        reached = None
+    seq_from = int(reached["seq"]) if reached else 0
+    held = int(engine.query(f"SELECT COUNT(*) AS n FROM {quarantine}")[0]["n"])
+    if seq_from == seq_to and not held:
+        return 0
+    columns = [name for name in engine.columns(model.name)]
+    listed = ", ".join(columns)
+    typed = f"SELECT {listed} FROM ({windowed(model.sql)})"
+    if held:
+        typed += f" UNION ALL SELECT {listed} FROM {quarantine}"
+    latest = model.header.get("latest_by", "_extracted_at")
+    params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
+    engine.execute(
+        f"CREATE OR REPLACE TABLE scratch.batch AS SELECT {listed} FROM ({typed}) "
+        f"QUALIFY ROW_NUMBER() OVER (PARTITION BY _account, _key ORDER BY {latest} DESC, _extracted_at DESC, _seq DESC) = 1",
+        params,
+    )
+    count = int(engine.query("SELECT COUNT(*) AS n FROM scratch.batch")[0]["n"])
+    same = "s._account = b._account AND s._key = b._key"
+    engine.atomically(
+        [
+            # A late load may carry an older version than the one staged.
+            f"DELETE FROM scratch.batch AS b WHERE EXISTS "
+            f"(SELECT 1 FROM {model.name} AS s WHERE {same} AND s.{latest} > b.{latest})",
+            f"DELETE FROM {model.name} AS s WHERE EXISTS (SELECT 1 FROM scratch.batch AS b WHERE {same})",
+            f"INSERT INTO {model.name} ({listed}) SELECT {listed} FROM scratch.batch",
+            f"DELETE FROM {quarantine} WHERE TRUE",
+            Statement("DELETE FROM ops.staged WHERE model = @model", {"model": model.name}),
+            Statement(
+                "INSERT INTO ops.staged (model, seq, sql_hash, staged_at) VALUES (@model, @seq, @sql_hash, @as_of)",
+                {"model": model.name, "seq": seq_to, "sql_hash": sql_hash, "as_of": run.as_of},
+            ),
+        ]
+    )
+    return count
+
+
+def windowed(sql: str) -> str:
+    """The same SELECT over only the raw rows of a window of loads (`@seq_from` < _seq <= `@seq_to`)."""
+    rows = "SELECT * FROM {} WHERE _loaded_at >= @loaded_from AND _seq > @seq_from AND _seq <= @seq_to"
+    return inlined(sql, {name: rows.format(name) for name in references(sql) if name.startswith("raw.")})
+
+
+def window(engine: Engine, seq_from: int, seq_to: int) -> dict[str, Any]:
+    """Parameters of a window of loads; `loaded_from` lets BigQuery read only the partitions it touches."""
+    first = engine.query(
+        "SELECT MIN(loaded_at) AS loaded_from FROM ops.loads WHERE seq > @seq_from AND seq <= @seq_to",
+        {"seq_from": seq_from, "seq_to": seq_to},
+    )[0]["loaded_from"]
+    return {"seq_from": seq_from, "seq_to": seq_to, "loaded_from": first or BEGINNING}
+
+
+def build(engine: Engine, models: Iterable[Model], run: Run, settings: Settings) -> dict[str, int]:
+    """Build each model's table of the engine's generation, whole; returns rows per table."""
+    rows = {}
+    for model in models:
+        engine.execute(f"CREATE OR REPLACE TABLE {model.name} AS {model.sql}", clock(run, settings))
+        rows[model.name] = int(engine.query(f"SELECT COUNT(*) AS n FROM {model.name}")[0]["n"])
+    return rows
+
+
+def build_marts(engine: Engine, run: Run, settings: Settings) -> dict[str, int]:
+    """Build every mart of the run's generation, in dependency order."""
+    return build(engine.at(run.run_id), mart_models(), run, settings)
+
+
+def published(engine: Engine, *, before: str | None = None) -> Published | None:
+    """The generation everybody reads, or the one before generation `before`; None when there is none."""
+    rows = engine.query(
+        "SELECT generation, as_of, published_at, seq_to, people, events FROM ops.published "
+        "WHERE generation != @before ORDER BY as_of DESC, generation DESC LIMIT 1",
+        {"before": before or ""},
+    )
+    return Published(**rows[0]) if rows else None
+
+
+def publish(engine: Engine, run: Run, settings: Settings) -> Published:
+    """Make the run's generation the one everybody reads: views and the row in one transaction, copies after."""
+    built = engine.at(run.run_id)
+    suffix = generated_name("", "", run.run_id).removeprefix("__")
+    tables = [name.removesuffix(f"__{suffix}") for name in engine.tables("generations") if name.endswith(f"__{suffix}")]
+    names = [name.split("__", 1) for name in tables]
+    people = int(built.query("SELECT COUNT(*) AS n FROM marts.customers")[0]["n"])
+    events = int(built.query("SELECT COUNT(*) AS n FROM marts.activities")[0]["n"])
+    seq_to = int(built.query("SELECT COALESCE(MAX(seq_to), 0) AS n FROM identity.inputs")[0]["n"])
+    result = Published(run.run_id, run.as_of, datetime.now(UTC), seq_to, people, events)
+    views: list[Statement | str] = [
+        f"CREATE OR REPLACE VIEW {dataset}.{table} AS SELECT * FROM generations.{generated_name(dataset, table, run.run_id)}"
+        for dataset, table in names
+    ]
+    views += [
+        Statement("DELETE FROM ops.published WHERE generation = @generation", {"generation": run.run_id}),
+        Statement(
+            "INSERT INTO ops.published (generation, as_of, published_at, seq_to, people, events) "
+            "VALUES (@generation, @as_of, @published_at, @seq_to, @people, @events)",
+            {
+                "generation": run.run_id,
+                "as_of": run.as_of,
+                "published_at": result.published_at,
+                "seq_to": seq_to,
+                "people": people,
+                "events": events,
+            },
+        ),
+    ]
+    engine.at(None).atomically(views)
+    _drop_old(engine, settings.generations_kept)
+    engine.publish(run.run_id)
+    return result
+
+
+def _drop_old(engine: Engine, kept: int) -> None:
+    rows = engine.query("SELECT generation FROM ops.published ORDER BY as_of DESC, generation DESC LIMIT @kept", {"kept": kept})
+    suffixes = tuple(generated_name("", "", row["generation"]).removeprefix("__") for row in rows)
+    for name in engine.tables("generations"):
+        if not name.endswith(suffixes):
+            engine.execute(f"DROP TABLE IF EXISTS generations.{name}")
+
+
+def _nothing(sql: str) -> str:
+    return f"SELECT * FROM ({sql}) WHERE FALSE"
+
+
+def clock(run: Run | None, settings: Settings) -> dict[str, Any]:
+    """The parameters every model may use: `@as_of`, `@timezone`, and `@space`, what identifiers begin with."""
+    space = f"{settings.identity_space}/" if settings.identity_space else ""
+    return {"as_of": run.as_of if run else BEGINNING, "timezone": settings.timezone, "space": space}

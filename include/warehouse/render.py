@@ -1,0 +1,129 @@
+"""GoogleSQL in, the engine's SQL out: table names resolved, models inlined, DuckDB transpiled by SQLGlot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, SqlglotError
+
+from include.connect.errors import FixSettings
+
+Dialect = Literal["duckdb", "bigquery"]
+GENERATED = frozenset({"identity", "marts"})
+"""Datasets whose tables belong to one generation each; under their own name they are views on the published one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How `dataset.table` is spelled on this engine, in this environment, in this generation."""
+
+    dialect: Dialect
+    generation: str | None = None
+    prefix: str = ""
+    project: str | None = None
+    scratch_suffix: str = ""
+    foreign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def physical(self, dataset: str, table: str) -> tuple[str, ...]:
+        """The name's parts, outermost first: `("generations", "marts__customers__<generation>")`."""
+        if dataset in self.foreign:
+            return (*self.foreign[dataset], table)
+        if dataset == "scratch" and self.dialect == "duckdb":
+            return ("temp", "main", f"scratch__{table}")
+        if dataset == "scratch":
+            table = f"{table}__{self.scratch_suffix}" if self.scratch_suffix else table
+        if dataset in GENERATED and self.generation is not None:
+            dataset, table = "generations", generated_name(dataset, table, self.generation)
+        parts = (f"{self.prefix}{dataset}", table)
+        return (self.project, *parts) if self.project else parts
+
+
+def generated_name(dataset: str, table: str, generation: str) -> str:
+    """Physical table name of one generation; BigQuery table names allow letters, digits and underscores."""
+    return f"{dataset}__{table}__{generation.replace('-', '_').lower()}"
+
+
+def quoted(parts: tuple[str, ...], dialect: Dialect) -> str:
+    """Spell a physical name in the engine's own quoting."""
+    mark = "`" if dialect == "bigquery" else '"'
+    return ".".join(f"{mark}{part}{mark}" for part in parts)
+
+
+@lru_cache(maxsize=2048)
+def parse(sql: str, where: str = "") -> exp.Expr:
+    """Parse one GoogleSQL statement.
+
+    Raises:
+        FixSettings: it does not parse; names `where`, line and column.
+    """
+    try:
+        return sqlglot.parse_one(sql, read="bigquery")
+    except SqlglotError as error:
+        details = getattr(error, "errors", None) or [{}]
+        line = details[0].get("line", 1)
+        what = details[0].get("description") or str(error).splitlines()[0]
+        raise FixSettings(
+            f"not valid GoogleSQL: {what}", where=f"{where or 'statement'}:{line}", fix="Correct the SQL."
+        ) from None
+
+
+def references(sql: str, where: str = "") -> set[str]:
+    """The `dataset.table` names a statement reads or writes (names of its own CTEs left out)."""
+    return {f"{table.db}.{table.name}" for table in parse(sql, where).find_all(exp.Table) if table.db}
+
+
+def parameters(sql: str) -> set[str]:
+    """Names of the `@parameters` a statement uses."""
+    return {node.name for node in parse(sql).find_all(exp.Parameter)}
+
+
+def inlined(sql: str, selects: Mapping[str, str]) -> str:
+    """The same GoogleSQL with tables (`dataset.table`) replaced by SELECTs, as subqueries under the same alias."""
+    tree = parse(sql).copy()
+    for table in list(tree.find_all(exp.Table)):
+        select = selects.get(f"{table.db}.{table.name}") if table.db else None
+        if select is not None:
+            alias = exp.TableAlias(this=exp.to_identifier(table.alias or table.name))
+            table.replace(exp.Subquery(this=parse(select).copy(), alias=alias))
+    return tree.sql(dialect="bigquery")
+
+
+def render(sql: str, names: Names) -> str:
+    """Spell one GoogleSQL statement, with its logical `dataset.table` names, for an engine."""
+    tree = parse(sql).copy()
+    _resolve(tree, names)
+    if names.dialect == "duckdb":
+        tree = tree.transform(_for_duckdb)
+    return tree.sql(dialect=names.dialect, unsupported_level=ErrorLevel.IGNORE)
+
+
+def _resolve(tree: exp.Expr, names: Names) -> None:
+    for table in list(tree.find_all(exp.Table)):
+        if not table.db:
+            continue
+        *outer, name = names.physical(table.db, table.name)
+        if not table.alias and isinstance(table.parent, (exp.From, exp.Join)):
+            table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name)))
+        table.set("this", exp.to_identifier(name, quoted=True))
+        table.set("db", exp.to_identifier(outer[-1], quoted=True))
+        table.set("catalog", exp.to_identifier(outer[-2], quoted=True) if len(outer) > 1 else None)
+
+
+def _for_duckdb(node: exp.Expr) -> exp.Expr:
+    """What SQLGlot leaves in BigQuery's words."""
+    if isinstance(node, exp.Normalize):
+        # DuckDB offers NFC only; the compatibility forms are for letters that keyboards of mailed names rarely hold.
+        folded: Any = exp.Anonymous(this="nfc_normalize", expressions=[node.this])
+        return exp.Lower(this=folded) if node.args.get("is_casefold") else folded
+    if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.DECIMAL and not node.expressions:
+        return exp.DataType.build("DECIMAL(38, 9)", dialect="duckdb")  # what NUMERIC holds on BigQuery
+    if isinstance(node, exp.Create) and node.find(exp.Table) is not None and node.find(exp.Table).catalog == "temp":
+        properties = node.args.get("properties") or exp.Properties(expressions=[])
+        properties.append("expressions", exp.TemporaryProperty())
+        node.set("properties", properties)
+    return node

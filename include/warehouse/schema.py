@@ -1,0 +1,72 @@
+"""Declared tables that no model makes: raw, and the warehouse's own books in `ops`."""
+
+from __future__ import annotations
+
+from include.warehouse.engine import Column, Table
+
+RAW_COLUMNS = (
+    Column("_account", "STRING", "account of the vendor the record was pulled from"),
+    Column("_run_id", "STRING", "run that pulled it"),
+    Column("_part", "INT64", "landing part it was loaded from"),
+    Column("_seq", "INT64", "order in which loads were committed; the age of evidence for identity"),
+    Column("_key", "STRING", "the vendor's key, parts joined by |"),
+    Column("_extracted_at", "TIMESTAMP", "when the vendor answered with it"),
+    Column("_loaded_at", "TIMESTAMP", "when its manifest was committed; equal on every repeat of the load"),
+    Column("_payload", "JSON", "the record as the vendor sent it"),
+)
+
+LOADS = Table(
+    "ops.loads",
+    (
+        Column("seq", "INT64", "order of commit into the warehouse, never reused"),
+        Column("source", "STRING"),
+        Column("account", "STRING"),
+        Column("stream", "STRING"),
+        Column("run_id", "STRING"),
+        Column("manifest_seq", "INT64", "order in which manifests were committed to landing"),
+        Column("kind", "STRING", "incremental, full, backfill or sweep"),
+        Column("loaded_at", "TIMESTAMP", "commit time of the manifest"),
+        Column("as_of", "TIMESTAMP", "clock of the run that pulled it: the data is complete up to here"),
+        Column("records", "INT64"),
+        Column("bytes", "INT64"),
+        Column("requests", "INT64"),
+        Column("retries", "INT64"),
+        Column("throttled", "INT64", "answers that said: too many requests"),
+        Column("throttled_seconds", "FLOAT64"),
+        Column("quarantined", "INT64", "records without a usable key, kept beside the parts"),
+        Column("cursor_to", "STRING"),
+        Column("is_complete", "BOOL", "whether the whole window was read"),
+    ),
+    "One row per stream and run that reached the warehouse.",
+)
+
+STAGED = Table(
+    "ops.staged",
+    (
+        Column("model", "STRING"),
+        Column("seq", "INT64", "greatest load staged so far"),
+        Column("sql_hash", "STRING", "hash of the model's SQL; another hash rebuilds the table from raw"),
+        Column("staged_at", "TIMESTAMP"),
+    ),
+    "How far each staging table has come.",
+)
+
+PUBLISHED = Table(
+    "ops.published",
+    (
+        Column("generation", "STRING", "id of the unify run that built it"),
+        Column("as_of", "TIMESTAMP"),
+        Column("published_at", "TIMESTAMP"),
+        Column("seq_to", "INT64", "greatest load it contains"),
+        Column("people", "INT64"),
+        Column("events", "INT64"),
+    ),
+    "One row per published generation; the latest is what everybody reads.",
+)
+
+OPS = (LOADS, STAGED, PUBLISHED)
+
+
+def raw_table(source: str, stream: str, description: str = "") -> Table:
+    """The raw table of one stream."""
+    return Table(f"raw.{source}__{stream}", RAW_COLUMNS, description, "DATE(_loaded_at)", ("_key",))

@@ -1,0 +1,16 @@
+/*
+title: HubSpot companies, latest version of each.
+latest_by: updated_at
+*/
+SELECT
+  _account,
+  _key,
+  _seq,
+  _extracted_at,
+  JSON_VALUE(_payload, '$.id') AS hubspot_company_id,
+  NULLIF(JSON_VALUE(_payload, '$.properties.name'), '') AS name,
+  NULLIF(JSON_VALUE(_payload, '$.properties.domain'), '') AS domain,
+  SAFE_CAST(JSON_VALUE(_payload, '$.createdAt') AS TIMESTAMP) AS created_at,
+  SAFE_CAST(JSON_VALUE(_payload, '$.updatedAt') AS TIMESTAMP) AS updated_at,
+  COALESCE(JSON_VALUE(_payload, '$.archived') = 'true', FALSE) AS is_deleted
+FROM raw.hubspot__companies

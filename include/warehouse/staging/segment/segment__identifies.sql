@@ -1,0 +1,22 @@
+/*
+title: Moments a visitor said who they are, one row per message id.
+latest_by: loaded_at
+*/
+SELECT
+  _account,
+  _key,
+  _seq,
+  _extracted_at,
+  JSON_VALUE(_payload, '$.id') AS event_id,
+  NULLIF(JSON_VALUE(_payload, '$.anonymous_id'), '') AS anonymous_id,
+  NULLIF(JSON_VALUE(_payload, '$.user_id'), '') AS user_id,
+  NULLIF(JSON_VALUE(_payload, '$.email'), '') AS email,
+  NULLIF(JSON_VALUE(_payload, '$.first_name'), '') AS first_name,
+  NULLIF(JSON_VALUE(_payload, '$.last_name'), '') AS last_name,
+  NULLIF(JSON_VALUE(_payload, '$.phone'), '') AS phone,
+  NULLIF(JSON_VALUE(_payload, '$.context_page_url'), '') AS url,
+  SAFE_CAST(JSON_VALUE(_payload, '$.timestamp') AS TIMESTAMP) AS ts,
+  SAFE_CAST(JSON_VALUE(_payload, '$.received_at') AS TIMESTAMP) AS received_at,
+  SAFE_CAST(JSON_VALUE(_payload, '$.loaded_at') AS TIMESTAMP) AS loaded_at,
+  FALSE AS is_deleted
+FROM raw.segment__identifies

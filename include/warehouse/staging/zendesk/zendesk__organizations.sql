@@ -1,0 +1,15 @@
+/*
+title: Zendesk organizations.
+latest_by: updated_at
+*/
+SELECT
+  _account,
+  _key,
+  _seq,
+  _extracted_at,
+  JSON_VALUE(_payload, '$.id') AS zendesk_organization_id,
+  NULLIF(JSON_VALUE(_payload, '$.name'), '') AS name,
+  SAFE_CAST(JSON_VALUE(_payload, '$.created_at') AS TIMESTAMP) AS created_at,
+  SAFE_CAST(JSON_VALUE(_payload, '$.updated_at') AS TIMESTAMP) AS updated_at,
+  FALSE AS is_deleted
+FROM raw.zendesk__organizations
