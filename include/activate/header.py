@@ -244,11 +244,12 @@ def _guards(item: _Reader) -> Guards:
         return Guards()
     inner = item.inside("guards")
     inner.only(("max_leaving_share", "max_leaving", "max_entering_share", "max_entering", "allow_empty"))
+    usual = Guards()
     return Guards(
-        max_leaving_share=inner.number("max_leaving_share", Guards.max_leaving_share, 1),
-        max_leaving=int(inner.number("max_leaving", Guards.max_leaving, 10**9)),
-        max_entering_share=inner.number("max_entering_share", Guards.max_entering_share, 10**9),
-        max_entering=int(inner.number("max_entering", Guards.max_entering, 10**9)),
+        max_leaving_share=inner.number("max_leaving_share", usual.max_leaving_share, 1),
+        max_leaving=int(inner.number("max_leaving", usual.max_leaving, 10**9)),
+        max_entering_share=inner.number("max_entering_share", usual.max_entering_share, 10**9),
+        max_entering=int(inner.number("max_entering", usual.max_entering, 10**9)),
         allow_empty=inner.flag("allow_empty"),
     )
 

@@ -94,6 +94,7 @@ PLANS = Table(
         Column("members", "INT64", "people on the list"),
         Column("holding", "INT64", "rows the destination held because of us when the plan was made"),
         Column("reason", "STRING", "why it was held or not sent"),
+        Column("content", "STRING", "hash of the rows to send: equal content, equal calls"),
     ),
     "One row per plan; the summary stays when the rows are dropped.",
 )

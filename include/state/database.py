@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -74,26 +74,40 @@ def open_database(settings: Settings) -> Engine:
         FixSettings: the database cannot be reached, or its schema is newer than this code.
     """
     url = database_url(settings)
-    if url.get_backend_name() == "sqlite":
-        file = Path(str(url.database))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
-        _speak_sqlite(engine)
-        with _alone(file):
-            file.touch(mode=0o600)
-            with engine.connect() as connection:
-                # Switching to WAL ignores the busy timeout, so it happens here, one process at a time, and stays.
-                connection.execution_options(plain=True).exec_driver_sql("PRAGMA journal_mode=WAL")
+    is_sqlite = url.get_backend_name() == "sqlite"
+    engine = _sqlite(url) if is_sqlite else _postgres(url, f"stitchline_{settings.env}")
+    try:
+        with _alone(Path(str(url.database))) if is_sqlite else nullcontext():
+            _prepare(engine)
             migrate(engine)
-        return engine
-    schema = f"stitchline_{settings.env}"
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
+    _speak_sqlite(engine)
+    return engine
+
+
+def _postgres(url: URL, schema: str) -> Engine:
     options = {"options": f"-csearch_path={schema}"}
-    engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=options)
+    return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=options)
+
+
+def _prepare(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        Path(str(engine.url.database)).touch(mode=0o600)
+        # Switching to WAL ignores the busy timeout, so it happens here, one process at a time, and stays.
+        with engine.connect().execution_options(plain=True) as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        return
     with engine.begin() as connection:
+        schema = connection.exec_driver_sql("SHOW search_path").scalar_one()
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:schema))"), {"schema": schema})
         connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    migrate(engine)
-    return engine
 
 
 def _speak_sqlite(engine: Engine) -> None:
@@ -118,6 +132,7 @@ def _speak_sqlite(engine: Engine) -> None:
 
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
+    file.parent.mkdir(parents=True, exist_ok=True)
     with file.with_name(f"{file.name}.opening").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import multiprocessing
 import os
 import pwd
 import shutil
@@ -22,9 +23,12 @@ from sqlalchemy import create_engine
 from include.settings import Settings
 from include.state.store import Store
 
-WORKER = Path(__file__).with_name("worker.py")
+sys.path.insert(0, str(Path(__file__).parent))
+import state_worker  # noqa: E402  (processes of the crowd import it by this name)
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["include.state.store"])
 DATABASES = ("sqlite", "postgresql") if shutil.which("postgres") else ("sqlite",)
-Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +46,9 @@ def postgres() -> Iterator[str]:
         port = free.getsockname()[1]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/", **who}
     data = folder / "data"
-    subprocess.run([programs / "initdb", "-D", data, "-U", "stitchline", "-A", "trust", "--no-sync"], check=True, **quiet)
+    subprocess.run(
+        [programs / "initdb", "-D", data, "-U", "stitchline", "-A", "trust", "--no-sync"], check=True, **quiet
+    )
     options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
     subprocess.run([programs / "pg_ctl", "-D", data, "-w", "-o", options, "start"], check=True, **quiet)
     yield f"postgresql+psycopg://stitchline@127.0.0.1:{port}"
@@ -52,7 +58,7 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(params=DATABASES)
 def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of an empty store, also in the environment, where worker processes find them."""
+    """Settings of an empty store."""
     monkeypatch.setenv("STITCHLINE_HOME", str(tmp_path))
     monkeypatch.setenv("STITCHLINE_ENCRYPTION_KEY", Fernet.generate_key().decode())
     if request.param == "postgresql":
@@ -73,31 +79,53 @@ def store(settings: Settings) -> Iterator[Store]:
         yield opened
 
 
-@pytest.fixture
-def start(settings: Settings) -> Iterator[Start]:
-    """Start a worker process; those still running at the end of the test are killed."""
-    running: list[subprocess.Popen[str]] = []
+class Worker:
+    """A real process of its own, forked from a clean server that has the imports loaded."""
 
-    def run(job: str, **arguments: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, str(WORKER), job, json.dumps(arguments)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        return process
+    def __init__(self, settings: Settings, job: str, arguments: dict[str, Any]) -> None:
+        self.pipe, theirs = CONTEXT.Pipe()
+        given = (job, settings.model_dump(), arguments, theirs)
+        self.process = CONTEXT.Process(target=state_worker.run, args=given, daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def hear(self) -> Any:
+        """The next thing it says; EOFError when it died without saying more."""
+        return self.pipe.recv()
+
+    def kill(self) -> list[Any]:
+        """SIGKILL; returns what it had said and nobody had heard."""
+        self.process.kill()
+        self.process.join()
+        heard = []
+        with contextlib.suppress(EOFError, ConnectionResetError):
+            while True:
+                heard.append(self.pipe.recv())
+        self.pipe.close()
+        return heard
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Callable[..., Worker]]:
+    """Start a process of the crowd; those still running at the end of the test are killed."""
+    started: list[Worker] = []
+
+    def run(job: str, **arguments: Any) -> Worker:
+        started.append(Worker(settings, job, arguments))
+        return started[-1]
 
     yield run
-    for process in running:
-        process.kill()
-        process.communicate()
+    for worker in started:
+        if worker.process.is_alive():
+            worker.kill()
 
 
 @pytest.fixture
-def crowd(start: Start) -> Callable[..., list[Any]]:
-    """Run the same job in several processes at once; returns what each printed."""
+def crowd(start: Callable[..., Worker]) -> Callable[..., list[Any]]:
+    """Run the same job in several processes at once; returns what each answered."""
 
     def run(processes: int, job: str, **arguments: Any) -> list[Any]:
-        started = [start(job, **arguments) for _ in range(processes)]
-        answers = [process.communicate()[0] for process in started]
-        assert [process.returncode for process in started] == [0] * processes
-        return [json.loads(answer) for answer in answers]
+        workers = [start(job, **arguments) for _ in range(processes)]
+        return [worker.hear() for worker in workers]
 
     return run

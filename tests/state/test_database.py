@@ -62,12 +62,14 @@ def test_an_older_schema_moves_forward_and_keeps_its_rows(store, settings, tmp_p
 def test_a_failing_migration_leaves_the_schema_as_it_was(store, tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
     shutil.copytree(database.MIGRATIONS, folder)
-    (folder / "0003_half.sql").write_text("ALTER TABLE counters ADD COLUMN colour TEXT;\n\nSELECT nothing FROM nowhere;\n")
+    (folder / "0003_half.sql").write_text(
+        "ALTER TABLE counters ADD COLUMN colour TEXT;\n\nSELECT nothing FROM nowhere;\n"
+    )
     with pytest.raises(Exception, match="nowhere"):
         database.migrate(store._engine, folder)
     assert store.schema_version == 2
     assert store.next_value("n") == 1
-    assert store._read("SELECT * FROM counters")[0].keys() == {"name", "value"}
+    assert dict(store._read("SELECT * FROM counters")[0]) == {"name": "n", "value": 1}
 
 
 def test_migration_files_are_numbered_without_gaps_on_both_databases() -> None:

@@ -96,15 +96,29 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings) -> EvidenceSu
     columns = ", ".join(column.name for column in EVIDENCE.columns)
     known = f"SELECT {columns} FROM scratch.known UNION ALL " if seq_from else ""
     staging = {model.name: model for model in staging_models()}
-    trusted = " UNION ALL ".join(
-        _found(rule, inlined(rule.sql, {name: windowed(staging[name].sql) for name in rule.reads})) for rule in rules() if not rule.header["inferred"]
+    found = " UNION ALL ".join(
+        _found(
+            rule,
+            rule.sql
+            if rule.header["inferred"]
+            else inlined(rule.sql, {name: windowed(staging[name].sql) for name in rule.reads}),
+        )
+        for rule in rules()
     )
-    inferred = " UNION ALL ".join(_found(rule, rule.sql) for rule in rules() if rule.header["inferred"])
+    # A value that is no such thing (an address without @) normalises to NULL: it is no evidence.
+    left, right = normalized("left_kind", "left_value"), normalized("right_kind", "right_value")
     params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
     here.execute(
         f"""INSERT INTO identity.evidence ({columns})
         SELECT {GROUPED}, MIN(first_seq), MIN(first_seen_at), MAX(last_seen_at), SUM(occurrences), MIN(source), MIN(record_key)
-        FROM ({known}{trusted} UNION ALL {inferred})
+        FROM ({known}SELECT rule, left_kind, left_value, IF(right_value IS NULL, NULL, right_kind) AS right_kind,
+            right_value, is_inferred, _seq AS first_seq, seen_at AS first_seen_at, seen_at AS last_seen_at,
+            1 AS occurrences, source, record_key
+          FROM (
+            SELECT rule, left_kind, CONCAT(@space, {left}) AS left_value, right_kind, CONCAT(@space, {right}) AS right_value,
+              is_inferred, _seq, seen_at, source, record_key
+            FROM ({found})
+          ))
         WHERE left_value IS NOT NULL
         GROUP BY {GROUPED}""",
         params,
@@ -124,14 +138,10 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings) -> EvidenceSu
 
 
 def _found(rule: Model, sql: str) -> str:
-    """One rule's evidence, normalised; a value that is no such thing (an address without @) is no evidence."""
+    """One rule's evidence as the rule gives it."""
     source = min(rule.reads).removeprefix("staging.")
-    left, right = normalized("left_kind", "left_value"), normalized("right_kind", "right_value")
     flag = "TRUE" if rule.header["inferred"] else "FALSE"
-    return f"""SELECT rule, left_kind, left_value, IF(right_value IS NULL, NULL, right_kind) AS right_kind, right_value, is_inferred,
-      _seq AS first_seq, seen_at AS first_seen_at, seen_at AS last_seen_at, 1 AS occurrences, source, record_key
-    FROM (
-      SELECT '{rule.path.stem}' AS rule, left_kind, CONCAT(@space, {left}) AS left_value, right_kind,
-        CONCAT(@space, {right}) AS right_value, {flag} AS is_inferred, _seq, seen_at, '{source}' AS source, _key AS record_key
-      FROM ({sql})
-    )"""
+    return (
+        f"SELECT '{rule.path.stem}' AS rule, left_kind, left_value, right_kind, right_value, {flag} AS is_inferred, "
+        f"_seq, seen_at, '{source}' AS source, _key AS record_key FROM ({sql})"
+    )

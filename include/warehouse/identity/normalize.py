@@ -5,18 +5,12 @@ from __future__ import annotations
 _EDGE_SPACE = r"[\s\x{00a0}\x{200b}\x{feff}]+"
 
 
-def space_prefix(space: str) -> str:
-    """What every value starts with where brands must stay apart; nothing when there is one space."""
-    return f"{space}:" if space else ""
-
-
-def bare(value_sql: str, space: str = "") -> str:
-    """GoogleSQL expression of the value without its identity space."""
-    prefix = space_prefix(space)
+def bare(value_sql: str, prefix: str = "") -> str:
+    """GoogleSQL expression of a normalised value without the identity space it begins with."""
     return f"SUBSTR({value_sql}, {len(prefix) + 1})" if prefix else value_sql
 
 
-def normalized(kind_sql: str, value_sql: str, space: str = "") -> str:
+def normalized(kind_sql: str, value_sql: str) -> str:
     """GoogleSQL expression of the normalised value; NULL for what is no identifier of that kind.
 
     Trims every kind; lower-cases email and refuses what is no address; reduces a phone to `+` and 7 to 15
@@ -25,14 +19,13 @@ def normalized(kind_sql: str, value_sql: str, space: str = "") -> str:
     Args:
         kind_sql: SQL of the kind, a column or a literal.
         value_sql: SQL of the raw value, STRING.
-        space: the `identity_space` setting; put in front of every value.
     """
     trimmed = f"REGEXP_REPLACE(NORMALIZE({value_sql}, NFC), r'^{_EDGE_SPACE}|{_EDGE_SPACE}$', '')"
     address = f"REGEXP_REPLACE(LOWER({trimmed}), r'^mailto:', '')"
     dialled = f"REGEXP_REPLACE(REGEXP_REPLACE(LOWER({trimmed}), r'(ext|x|#).*$', ''), r'[^0-9+]', '')"
     number = f"REGEXP_REPLACE({dialled}, r'^00', '+')"
     profile = f"REGEXP_REPLACE(REGEXP_REPLACE(LOWER({trimmed}), r'^(https?://)?(www\\.)?', ''), r'[/?#]+$', '')"
-    value = f"""CASE {kind_sql}
+    return f"""CASE {kind_sql}
     WHEN 'email' THEN IF(
       REGEXP_CONTAINS({address}, r'^[^@\\s,;<>"]+@[^@\\s,;<>".]+(\\.[^@\\s,;<>".]+)*\\.[^@\\s,;<>".]{{2,}}$')
       AND LENGTH({address}) <= 254, {address}, NULL)
@@ -42,8 +35,6 @@ def normalized(kind_sql: str, value_sql: str, space: str = "") -> str:
     WHEN 'twitter_handle' THEN NULLIF(REGEXP_REPLACE(LOWER({trimmed}), r'^@', ''), '')
     ELSE IF(ENDS_WITH({trimmed}, '/'), NULL, NULLIF({trimmed}, ''))
   END"""
-    prefix = space_prefix(space)
-    return f"CONCAT('{prefix}', {value})" if prefix else value
 
 
 def name_key(name_sql: str) -> str:

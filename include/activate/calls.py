@@ -1,0 +1,56 @@
+"""Writing calls as destinations make them: repeated safely, and a refusal read as a refused batch."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from include.activate.destination import BatchRejected
+from include.connect.errors import RetryLater
+
+if TYPE_CHECKING:
+    from include.connect.http import Answer, Session
+
+REFUSALS = (400, 404, 409, 413, 422)
+QUICK_SECONDS = 60.0
+"""A call that failed sooner than this was not yet waited for; it is repeated here."""
+
+
+async def write(session: Session, method: str, path: str, body: Any, *, label: str) -> Answer:
+    """Make a call whose effect is the same when it arrives twice; its decoded answer is `.value`.
+
+    Raises:
+        BatchRejected: the vendor refused its content.
+        RetryLater: the vendor kept failing.
+    """
+    attempt = 0
+    while True:
+        started = time.monotonic()
+        try:
+            answer = await session.send(
+                method, path, json=body, safe_to_repeat=True, accept=REFUSALS, label=label, decode=msgspec.json.decode
+            )
+            break
+        except RetryLater:
+            if time.monotonic() - started > QUICK_SECONDS:
+                raise
+            attempt += 1
+            await session.back_off(attempt, "the vendor failed", label)
+    if answer.status in REFUSALS:
+        raise BatchRejected(*_refusal(answer), answer.request_id)
+    return answer
+
+
+def _refusal(answer: Answer) -> tuple[str, str]:
+    """Code and message of a vendor's error envelope."""
+    try:
+        said = answer.json()
+    except msgspec.DecodeError:
+        said = None
+    if not isinstance(said, dict):
+        return f"http_{answer.status}", ""
+    code = next((said[name] for name in ("category", "error", "title", "code") if isinstance(said.get(name), str)), None)
+    message = next((said[name] for name in ("message", "description", "detail") if isinstance(said.get(name), str)), "")
+    return code or f"http_{answer.status}", message

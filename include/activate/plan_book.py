@@ -1,0 +1,211 @@
+"""The book of plans: kept before anything is sent, checked again before it is applied, resumed after a crash."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from include.activate.destination import Change, Destination
+from include.activate.plan import ROW_COLUMNS, Counts, Drawing
+from include.run import Run
+from include.warehouse.engine import Engine, Statement
+
+ROWS_KEPT = 5
+"""Plans of a sync whose rows are kept; held ones and the last one sent are kept besides."""
+SAME_ROW = (
+    "o.operation = p.operation AND o.place = p.place AND o.address = p.address "
+    "AND o.customer_id = p.customer_id AND o.fields_hash = p.fields_hash"
+)
+COUNTED = tuple(field.name for field in fields(Counts))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPlan:
+    """A plan as the book has it."""
+
+    plan_id: str
+    sync: str
+    run_id: str
+    generation: str
+    status: str
+    created_at: datetime
+    started_at: datetime | None
+    counts: Counts
+    content: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One row to send, with what its receipt needs."""
+
+    position: int
+    place: str
+    fields_hash: str
+    change: Change
+
+
+def save(engine: Engine, plan_id: str, sync: str, drawing: Drawing, status: str, reason: str | None, run: Run, now: datetime) -> None:
+    """Keep the plan drawn in `scratch.plan_rows`; keeping it again changes nothing."""
+    row: dict[str, Any] = {
+        "plan_id": plan_id,
+        "sync": sync,
+        "run_id": run.run_id,
+        "generation": drawing.generation,
+        "created_at": now,
+        "status": status,
+        "reason": reason,
+        "content": drawing.content,
+        "held_since": now - timedelta(hours=24),
+        "kept": ROWS_KEPT,
+        **{name: getattr(drawing.counts, name) for name in COUNTED},
+    }
+    columns = ("plan_id", "sync", "run_id", "generation", "created_at", "status", "content", *COUNTED)
+    engine.atomically(
+        [
+            Statement("DELETE FROM activation.plan_rows WHERE plan_id = @plan_id", row),
+            Statement(
+                f"INSERT INTO activation.plan_rows (plan_id, sync, position, {ROW_COLUMNS}) "
+                f"SELECT @plan_id, @sync, position, {ROW_COLUMNS} FROM scratch.plan_rows",
+                row,
+            ),
+            Statement("DELETE FROM activation.plans WHERE plan_id = @plan_id", row),
+            Statement(
+                f"INSERT INTO activation.plans ({', '.join(f'`{name}`' for name in columns)}, reason) "
+                f"VALUES ({', '.join(f'@{name}' for name in columns)}, CAST(@reason AS STRING))",
+                row,
+            ),
+            Statement(
+                "DELETE FROM activation.plan_rows WHERE sync = @sync AND plan_id NOT IN ("
+                "SELECT plan_id FROM activation.plans WHERE sync = @sync AND status = 'held' AND created_at >= @held_since "
+                "UNION ALL SELECT plan_id FROM (SELECT plan_id FROM activation.plans WHERE sync = @sync "
+                "AND started_at IS NOT NULL ORDER BY started_at DESC LIMIT 1) "
+                "UNION ALL SELECT plan_id FROM (SELECT plan_id FROM activation.plans WHERE sync = @sync "
+                "ORDER BY created_at DESC LIMIT @kept))",
+                row,
+            ),
+        ]
+    )
+
+
+def find(engine: Engine, plan_id: str) -> KeptPlan | None:
+    """The plan of that id."""
+    rows = engine.query("SELECT * FROM activation.plans WHERE plan_id = @plan_id", {"plan_id": plan_id})
+    return _kept(rows[0]) if rows else None
+
+
+def last_started(engine: Engine, sync: str) -> KeptPlan | None:
+    """The plan of a sync that was let through last; it alone may send."""
+    rows = engine.query(
+        "SELECT * FROM activation.plans WHERE sync = @sync AND started_at IS NOT NULL "
+        "ORDER BY started_at DESC, plan_id DESC LIMIT 1",
+        {"sync": sync},
+    )
+    return _kept(rows[0]) if rows else None
+
+
+def not_let_through(engine: Engine, before: KeptPlan | None) -> dict[str, int]:
+    """How many drawn rows of each operation the last plan let through did not have; guards look at these alone."""
+    rows = engine.query(
+        "SELECT p.operation AS operation, COUNT(*) AS n FROM scratch.plan_rows AS p "
+        "WHERE p.operation IN ('enter', 'leave') AND NOT EXISTS ("
+        "SELECT 1 FROM activation.plan_rows AS o WHERE o.plan_id = @plan_id AND o.intended = p.operation "
+        "AND o.operation NOT IN ('suppressed', 'invalid') AND o.place = p.place AND o.address = p.address) "
+        "GROUP BY p.operation",
+        {"plan_id": before.plan_id if before else ""},
+    )
+    return {"enter": 0, "leave": 0} | {row["operation"]: int(row["n"]) for row in rows}
+
+
+def differences(engine: Engine, plan_id: str) -> int:
+    """Rows in which the plan drawn now differs from the kept one; what the kept one already sent is no difference."""
+    row = engine.query(
+        "SELECT (SELECT COUNT(*) FROM scratch.plan_rows AS p WHERE p.operation IN ('enter', 'update', 'leave') "
+        f"AND NOT EXISTS (SELECT 1 FROM activation.plan_rows AS o WHERE o.plan_id = @plan_id AND {SAME_ROW})) AS added, "
+        "(SELECT COUNT(*) FROM activation.plan_rows AS p WHERE p.plan_id = @plan_id "
+        "AND p.operation IN ('enter', 'update', 'leave') "
+        f"AND NOT EXISTS (SELECT 1 FROM scratch.plan_rows AS o WHERE {SAME_ROW}) "
+        "AND NOT EXISTS (SELECT 1 FROM activation.receipts AS r "
+        "WHERE r.plan_id = @plan_id AND r.position = p.position AND r.status IN ('accepted', 'rejected'))) AS gone",
+        {"plan_id": plan_id},
+    )[0]
+    return int(row["added"]) + int(row["gone"])
+
+
+def start(engine: Engine, plan: KeptPlan, now: datetime) -> None:
+    """Let the plan through: from here it alone may send for its sync."""
+    params = {"plan_id": plan.plan_id, "sync": plan.sync, "now": now}
+    engine.atomically(
+        [
+            Statement(
+                "UPDATE activation.plans SET status = 'superseded' "
+                "WHERE sync = @sync AND plan_id != @plan_id AND status IN ('planned', 'held', 'applying')",
+                params,
+            ),
+            Statement(
+                "UPDATE activation.plans SET status = 'applying', started_at = @now WHERE plan_id = @plan_id", params
+            ),
+        ]
+    )
+
+
+def finish(engine: Engine, plan: KeptPlan, status: str, reason: str | None, now: datetime) -> None:
+    """Close the plan."""
+    engine.execute(
+        "UPDATE activation.plans SET status = @status, finished_at = @now, reason = CAST(@reason AS STRING) "
+        "WHERE plan_id = @plan_id",
+        {"plan_id": plan.plan_id, "status": status, "reason": reason, "now": now},
+    )
+
+
+def note(engine: Engine, plan_id: str, reason: str) -> None:
+    """Say more about why the plan waits."""
+    engine.execute("UPDATE activation.plans SET reason = @reason WHERE plan_id = @plan_id", {"plan_id": plan_id, "reason": reason})
+
+
+def pending(engine: Engine, plan: KeptPlan, destination: Destination, after: int, limit: int) -> list[PlannedRow]:
+    """The next rows that were not accepted under this plan, in the order they are sent."""
+    rows = engine.query(
+        "SELECT p.* FROM activation.plan_rows AS p WHERE p.plan_id = @plan_id AND p.position > @after "
+        "AND p.operation IN ('enter', 'update', 'leave') AND NOT EXISTS (SELECT 1 FROM activation.receipts AS r "
+        "WHERE r.plan_id = @plan_id AND r.position = p.position AND r.status = 'accepted') "
+        "ORDER BY p.position LIMIT @limit",
+        {"plan_id": plan.plan_id, "after": after, "limit": limit},
+    )
+    return [
+        PlannedRow(
+            row["position"],
+            row["place"],
+            row["fields_hash"],
+            Change(row["customer_id"], row["address"], row["operation"], changed_fields(row, destination)),
+        )
+        for row in rows
+    ]
+
+
+def changed_fields(row: dict[str, Any], destination: Destination) -> dict[str, Any]:
+    """What of a row is new to the destination; who leaves has the flag lowered and the mapped fields cleared."""
+    wanted = json.loads(row["fields_json"] or "{}")
+    before = json.loads(row["previous_json"] or "{}")
+    if row["operation"] == "leave":
+        _, name = destination.parted(row["place"])
+        return {field: False if field == name else None for field in before}
+    return {field: value for field, value in wanted.items() if field not in before or before[field] != value}
+
+
+def _kept(row: dict[str, Any]) -> KeptPlan:
+    counts = Counts(**{name: int(row[name] or 0) for name in COUNTED})
+    return KeptPlan(
+        row["plan_id"],
+        row["sync"],
+        row["run_id"],
+        row["generation"],
+        row["status"],
+        row["created_at"],
+        row["started_at"],
+        counts,
+        row["content"] or "",
+        row["reason"],
+    )

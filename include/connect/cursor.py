@@ -1,0 +1,67 @@
+"""Cursors: how far a stream has been read, and how that moves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+MILLISECONDS_FROM = 10**11
+"""Epoch numbers from here on are milliseconds; as seconds they would lie past the year 5000."""
+
+
+def instant(value: object) -> datetime | None:
+    """A vendor's time (ISO text, epoch seconds or milliseconds) in UTC; None where it is none."""
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        if isinstance(value, str) and not value.strip("0123456789"):
+            value = int(value)
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value / 1000 if abs(value) >= MILLISECONDS_FROM else value, UTC)
+        if not isinstance(value, str):
+            return None
+        at = datetime.fromisoformat(value)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def written(at: datetime) -> str:
+    """A time as cursors hold it: ISO, UTC, microseconds, so that text order is time order."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def advanced(cursor: str | None, seen: str | None, until: datetime) -> str | None:
+    """The cursor after a pull that saw `seen`: never backwards, and never past the run's clock.
+
+    A record dated in the future would otherwise hide every later change. Cursors that are not times
+    (a vendor's own token) have no order: the newer one replaces the older.
+    """
+    if seen is None:
+        return cursor
+    at = instant(seen)
+    if at is None:
+        return seen
+    capped = min(at, until.astimezone(UTC))
+    before = instant(cursor)
+    return written(capped if before is None else max(before, capped))
+
+
+class Highest:
+    """The greatest cursor value of many records, in whatever form the vendor writes times."""
+
+    __slots__ = ("_at", "_last", "value")
+
+    def __init__(self, value: str | None = None) -> None:
+        self.value = value
+        self._at = instant(value)
+        self._last: object = None
+
+    def see(self, value: object) -> None:
+        """Take one record's cursor into account; anything that is not a time is ignored."""
+        if value is None or value == self._last:
+            return
+        self._last = value
+        at = instant(value)
+        if at is not None and (self._at is None or at > self._at):
+            self._at = at
+            self.value = written(at)

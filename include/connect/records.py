@@ -1,0 +1,188 @@
+"""Reading answers only as far as record boundaries: the vendor's bytes of each record stay untouched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+LARGEST_RECORD = 15 * 2**20
+"""Warehouses refuse JSON values past 16 MiB; a larger record is quarantined."""
+
+
+class BrokenAnswer(Exception):
+    """An answer that is not the whole JSON document it should be; asking again may help."""
+
+
+class Body:
+    """One decoded page."""
+
+    __slots__ = ("_top", "digest", "records", "rejected")
+
+    def __init__(
+        self, records: list[Raw | bytes], rejected: list[tuple[bytes, str]], top: dict[str, Any], digest: bytes
+    ) -> None:
+        self.records = records
+        self.rejected = rejected
+        self.digest = digest
+        self._top = top
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the page holds nothing at all."""
+        return not self.records and not self.rejected
+
+    def at(self, path: str) -> Any:
+        """The value at a dotted path outside the records; None where there is none."""
+        value: Any = self._top
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+            if isinstance(value, Raw):
+                value = msgspec.json.decode(value)
+        return value
+
+
+_top_decoder = msgspec.json.Decoder(dict[str, Raw])
+_list_decoder = msgspec.json.Decoder(list[Raw] | None)
+
+
+def decode_page(data: bytes, path: str) -> Body:
+    """Split an answer into records.
+
+    Raises:
+        BrokenAnswer: it is not JSON, was cut short, or has no list at `path`.
+    """
+    try:
+        if not data.isascii():
+            data.decode()
+        top: dict[str, Any] = _top_decoder.decode(data) if path else {}
+        inner: Any = Raw(data)
+        for name in path.split(".") if path else ():
+            inner = _top_decoder.decode(inner).get(name)
+            if inner is None:
+                raise BrokenAnswer(f"the answer has no list at {path}")
+        raws = _list_decoder.decode(inner) or []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decode_leniently(data, path)
+    records: list[Raw | bytes] = list(raws)
+    if b"\n" in data or b"\r" in data:
+        records = [_on_one_line(record) for record in raws]
+    return Body(records, [], top, hashlib.blake2b(inner, digest_size=16).digest())
+
+
+def _on_one_line(record: Raw) -> bytes:
+    """A pretty-printed record without its white space: each landed line is one record."""
+    text = bytes(record)
+    return msgspec.json.format(text, indent=-1) if b"\n" in text or b"\r" in text else text
+
+
+def _decode_leniently(data: bytes, path: str) -> Body:
+    """Whole JSON with odd text in it (half a surrogate, a broken byte): save every record that can be saved."""
+    try:
+        top = json.loads(data.decode("utf-8", "surrogateescape"), strict=False)
+        found = top
+        for name in path.split(".") if path else ():
+            found = found[name]
+    except ValueError:
+        raise BrokenAnswer("the answer is not whole JSON") from None
+    except (KeyError, TypeError):
+        raise BrokenAnswer(f"the answer has no list at {path}") from None
+    if not isinstance(found, list):
+        raise BrokenAnswer(f"the answer has no list at {path}")
+    records: list[Raw | bytes] = []
+    rejected: list[tuple[bytes, str]] = []
+    for record in found:
+        try:
+            records.append(json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+        except ValueError:
+            rejected.append((json.dumps(record).encode(), "holds text or numbers that JSON cannot carry"))
+    top = top if isinstance(top, dict) else {}
+    return Body(records, rejected, top, hashlib.blake2b(data, digest_size=16).digest())
+
+
+class Lifted(NamedTuple):
+    """What is read out of a record: its key or the reason why it has none, and its cursor value."""
+
+    key: str | None
+    cursor: Any
+    reason: str
+
+
+class Lifter:
+    """Reads key and cursor out of a record's bytes, and nothing else."""
+
+    def __init__(self, key: Sequence[str], cursor: str | None = None) -> None:
+        self._key = tuple(tuple(path.split(".")) for path in key)
+        self._cursor = tuple(cursor.split(".")) if cursor else None
+        paths = [*self._key, *([self._cursor] if self._cursor else [])]
+        self._decoder = msgspec.json.Decoder(_struct(paths))
+        self._getters = [_attributes(path) for path in self._key]
+        self._cursor_getter = _attributes(self._cursor) if self._cursor else None
+
+    def lift(self, record: Raw | bytes) -> Lifted:
+        """Key and cursor of one record; never raises on what a vendor sends."""
+        if len(memoryview(record)) > LARGEST_RECORD:
+            return Lifted(None, None, f"is larger than {LARGEST_RECORD} bytes")
+        try:
+            found = self._decoder.decode(record)
+        except msgspec.ValidationError:
+            return self._lift_odd(record)
+        parts = [_walk_attributes(found, getter) for getter in self._getters]
+        cursor = _walk_attributes(found, self._cursor_getter) if self._cursor_getter else None
+        return self._lifted(parts, cursor)
+
+    def _lift_odd(self, record: Raw | bytes) -> Lifted:
+        """A record whose shape is not the expected one on the way to key or cursor: look at it as a whole."""
+        try:
+            whole = msgspec.json.decode(record)
+        except msgspec.ValidationError:
+            return Lifted(None, None, "holds a number out of range")
+        if not isinstance(whole, dict):
+            return Lifted(None, None, "is not an object")
+        parts = [_walk(whole, path) for path in self._key]
+        return self._lifted(parts, _walk(whole, self._cursor) if self._cursor else None)
+
+    def _lifted(self, parts: list[Any], cursor: Any) -> Lifted:
+        for path, part in zip(self._key, parts, strict=True):
+            if isinstance(part, bool) or not isinstance(part, str | int) or part == "":
+                return Lifted(None, cursor, f"has no usable key at {'.'.join(path)}")
+        return Lifted("|".join(map(str, parts)), cursor, "")
+
+
+def _struct(paths: Sequence[tuple[str, ...]]) -> type:
+    """A struct type with just these nested fields, all optional; unknown fields are skipped unread."""
+    heads: dict[str, list[tuple[str, ...]]] = {}
+    for path in paths:
+        heads.setdefault(path[0], []).append(path[1:])
+    fields: list[Any] = []
+    for name, rests in heads.items():
+        nested = [rest for rest in rests if rest]
+        kind: Any = (_struct(nested) | None) if nested and len(nested) == len(rests) else Any
+        fields.append((_attribute(name), kind, msgspec.field(default=None, name=name)))
+    return msgspec.defstruct("Lift", fields)
+
+
+def _attribute(name: str) -> str:
+    return f"f_{name.encode().hex()}"
+
+
+def _attributes(path: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_attribute(name) for name in path)
+
+
+def _walk_attributes(value: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        if value is None:
+            return None
+        value = getattr(value, name, None)
+    return value
+
+
+def _walk(value: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

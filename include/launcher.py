@@ -1,0 +1,323 @@
+"""Airflow on one machine: its four components and the simulators, started together and ended together.
+
+A keeper process owns everything it starts. It lives in a session of its own, holds the read end of a
+pipe from whoever launched it, restarts what exits, and ends the whole session when that pipe closes:
+on a normal stop, on a signal, and when the launching process is killed outright.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from include.connect.errors import FixSettings, RetryLater
+from include.settings import ROOT
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+POOL = "warehouse"
+GRACE_SECONDS = 15.0
+RESTARTS_PER_MINUTE = 5
+
+
+def free_port(preferred: int) -> int:
+    """The preferred loopback port, or one the system picks when that one is taken."""
+    for port in (preferred, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise FixSettings("no loopback port is free", where="127.0.0.1", fix="End some local servers and start again.")
+
+
+def kept_secrets(home: Path) -> dict[str, str]:
+    """Secrets of this home, made on first use and readable by its owner only."""
+    file = home / "airflow" / "secrets.json"
+    if file.exists():
+        found: dict[str, str] = json.loads(file.read_text())
+        return found
+    from cryptography.fernet import Fernet
+
+    made = {
+        "password": secrets.token_urlsafe(9),
+        "jwt": secrets.token_urlsafe(48),
+        "session": secrets.token_urlsafe(32),
+        "fernet": Fernet.generate_key().decode(),
+        "encryption": Fernet.generate_key().decode(),
+    }
+    _write_private(file, json.dumps(made))
+    return made
+
+
+def base_environment(home: Path, folder: str) -> dict[str, str]:
+    """What every Airflow process of this home needs, with or without a scheduler.
+
+    `folder` keeps the database of a scheduler apart from the one `stitchline run` uses: `dag.test()`
+    on a database with a live scheduler races with it.
+    """
+    kept = kept_secrets(home)
+    airflow_home = home / "airflow" / folder
+    airflow_home.mkdir(parents=True, exist_ok=True)
+    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        "AIRFLOW_HOME": str(airflow_home),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow_home / 'airflow.db'}",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__FERNET_KEY": kept["fernet"],
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(airflow_home / "logs"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "GX_ANALYTICS_ENABLED": "false",
+        "PYTHONPATH": os.pathsep.join(path),
+        "STITCHLINE_HOME": str(home),
+        "STITCHLINE_ENCRYPTION_KEY": os.environ.get("STITCHLINE_ENCRYPTION_KEY") or kept["encryption"],
+    }
+
+
+def server_environment(home: Path, port: int) -> dict[str, str]:
+    """The environment of the four components; the port appears wherever Airflow looks for it."""
+    kept = kept_secrets(home)
+    folder = home / "airflow" / "server"
+    passwords = folder / "passwords.json"
+    _write_private(passwords, json.dumps({"admin": kept["password"]}))
+    url = f"http://127.0.0.1:{port}"
+    return base_environment(home, "server") | {
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API__SECRET_KEY": kept["session"],
+        "AIRFLOW__API_AUTH__JWT_SECRET": kept["jwt"],
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # SQLite takes few writers: with the default of 32 its lock errors kill the scheduler.
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port(8793)),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port(8794)),
+        "STITCHLINE_UI_URL": url,
+    }
+
+
+def prepare_database() -> None:
+    """Create or upgrade Airflow's tables and the pool that admits one warehouse writer (run with its environment)."""
+    from airflow.models.pool import Pool
+    from airflow.utils.db import initdb
+
+    initdb()
+    Pool.create_or_update_pool(POOL, 1, "Tasks that write to an embedded warehouse, one at a time.", False)
+
+
+@dataclass
+class Launcher:
+    """Starts a keeper with its commands and ends it; use as a context manager."""
+
+    home: Path
+    port: int
+    extra: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    keeper: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the Airflow UI and its REST API answer."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def password(self) -> str:
+        """Password of the user `admin`."""
+        return kept_secrets(self.home)["password"]
+
+    @property
+    def logs(self) -> Path:
+        """Folder with one log per process."""
+        return self.home / "airflow" / "server" / "logs"
+
+    def environment(self) -> dict[str, str]:
+        """What the processes get on top of our own environment."""
+        return {**os.environ, **server_environment(self.home, self.port), **self.extra}
+
+    def __enter__(self) -> Launcher:
+        env = self.environment()
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = self.logs / "prepare.log"
+        with log.open("wb") as out:
+            done = subprocess.run(
+                [sys.executable, "-m", "include.launcher", "prepare"], env=env, cwd=ROOT, stdout=out, stderr=out
+            )
+        if done.returncode:
+            raise FixSettings("Airflow's database could not be prepared", where=str(log), fix="Read that log.")
+        commands = {name: [sys.executable, "-m", "airflow", name] for name in COMPONENTS}
+        plan = json.dumps({"commands": commands | {k: list(v) for k, v in self.commands.items()}, "logs": str(self.logs)})
+        self.keeper = subprocess.Popen(
+            [sys.executable, "-m", "include.launcher", "keep", plan],
+            env=env,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End everything that was started; returns when nothing is left."""
+        if self.keeper is None:
+            return
+        if self.keeper.stdin:
+            self.keeper.stdin.close()
+        self.keeper.wait()
+        self.keeper = None
+
+    def wait_healthy(self, seconds: float = 300) -> None:
+        """Return once the API answers and scheduler, triggerer and dag-processor have beaten.
+
+        Raises:
+            RetryLater: that did not happen in time, or a component kept exiting; names the logs.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.keeper is None or self.keeper.poll() is not None:
+                break
+            if not unhealthy(self.url):
+                return
+            time.sleep(0.5)
+        raise RetryLater(
+            f"not healthy: {', '.join(unhealthy(self.url))}", where=f"Airflow at {self.url}", fix=f"Read {self.logs}/*.log."
+        )
+
+
+def unhealthy(url: str) -> list[str]:
+    """Names of the components that are not healthy; empty when Airflow is ready."""
+    wanted = {"metadatabase", "scheduler", "triggerer", "dag_processor"}
+    try:
+        with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=5) as answer:
+            health: dict[str, dict[str, Any] | None] = json.load(answer)
+    except (OSError, ValueError, urllib.error.URLError):
+        return ["api-server"]
+    return sorted(name for name in wanted if (health.get(name) or {}).get("status") != "healthy")
+
+
+class Keeper:
+    """Runs commands until told to stop, restarting what exits; nothing outlives it."""
+
+    def __init__(self, commands: Mapping[str, Sequence[str]], logs: Path) -> None:
+        self.commands = commands
+        self.logs = logs
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.starts: dict[str, list[float]] = {name: [] for name in commands}
+        self.stopping = threading.Event()
+
+    def run(self) -> int:
+        """Keep until the pipe closes or a signal comes; 1 if a command kept exiting."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._signalled)
+        threading.Thread(target=self._wait_for_launcher, daemon=True).start()
+        code = 0
+        try:
+            while not self.stopping.is_set():
+                if not self._start_missing():
+                    code = 1
+                    break
+                self.stopping.wait(0.5)
+        finally:
+            self._end_session()
+        return code
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        self.stopping.set()
+
+    def _wait_for_launcher(self) -> None:
+        sys.stdin.buffer.read()  # returns when the launcher closes the pipe or no longer exists
+        self.stopping.set()
+
+    def _start_missing(self) -> bool:
+        for name, command in self.commands.items():
+            process = self.running.get(name)
+            if process is not None and process.poll() is None:
+                continue
+            now = time.monotonic()
+            self.starts[name] = [at for at in self.starts[name] if now - at < 60]
+            if len(self.starts[name]) >= RESTARTS_PER_MINUTE:
+                print(f"stitchline: {name} keeps exiting; see {self.logs / name}.log", file=sys.stderr, flush=True)
+                return False
+            if process is not None:
+                print(f"stitchline: {name} exited ({process.returncode}); restarting", file=sys.stderr, flush=True)
+            self.starts[name].append(now)
+            with (self.logs / f"{name}.log").open("ab") as log:
+                self.running[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return True
+
+    def _end_session(self) -> None:
+        for number, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+            until = time.monotonic() + patience
+            for pid in session_members():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            while time.monotonic() < until:
+                for process in self.running.values():
+                    process.poll()
+                if not session_members():
+                    return
+                time.sleep(0.1)
+
+
+def session_members() -> list[int]:
+    """Live processes of our session other than ourselves.
+
+    Airflow moves tasks and parsers into process groups of their own, so a group would miss them; none
+    of them leaves the session.
+    """
+    import psutil
+
+    own, found = os.getsid(0), []
+    for process in psutil.process_iter(["pid", "status"]):
+        if process.info["pid"] == os.getpid() or process.info["status"] == psutil.STATUS_ZOMBIE:
+            continue
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process.info["pid"]) == own:
+                found.append(process.info["pid"])
+    return found
+
+
+def _write_private(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(text)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`prepare` or `keep PLAN`; started by `Launcher`, not by people."""
+    if arguments[0] == "prepare":
+        prepare_database()
+        return 0
+    plan = json.loads(arguments[1])
+    return Keeper(plan["commands"], Path(plan["logs"])).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

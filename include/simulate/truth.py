@@ -1,0 +1,290 @@
+"""What is true of the simulated world: who is at risk, who may be written to, and whose every event is.
+
+An answer to "who is who" is scored on pairs of events: two events belong together when one person caused both.
+Events are keyed `segment/<event id>`, `calendly/<invitee uuid>`, `stripe/<charge id>`, `zendesk/<ticket id>`.
+Events of nobody (`person_id` None: a team's shared help desk user, a kiosk's event without an own identifier)
+are left out of the score, whatever the answer says of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+from include.simulate.names import hash_email
+from include.simulate.people import Person, Population, WebEvent
+
+WINDOW = timedelta(days=30)
+_REFUSALS = frozenset({"unsubscribed", "cleaned"})
+
+Identifier = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well an assignment of events to customers agrees with the truth.
+
+    Attributes:
+        precision: of the pairs of events put together, the share that one person caused.
+        recall: of the pairs one person caused, the share put together.
+        f1: harmonic mean of the two.
+        oracle_recall: the recall of the oracle, which is all that the records can show.
+        recall_of_oracle: recall / oracle_recall; above 1 where inference by name found more.
+        people_true: people with at least one event.
+        people_found: customers with at least one scored event.
+        wrong_merges: customers that hold events of more than one person.
+        largest_wrong_merge: scored events in the largest of them; 0 if there is none.
+        most_people_per_person: the most people found in one customer; above 2 somebody was merged with two others.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    oracle_recall: float
+    recall_of_oracle: float
+    people_true: int
+    people_found: int
+    wrong_merges: tuple[str, ...]
+    largest_wrong_merge: int
+    most_people_per_person: int
+
+
+def at_risk(population: Population, as_of: datetime) -> set[int]:
+    """People with a ticket created in the 30 days before `as_of` (not deleted) and no order in the same 30 days."""
+    since = as_of - WINDOW
+    asked = {
+        ticket.person_id
+        for ticket in population.zendesk_tickets
+        if ticket.status != "deleted" and since <= ticket.created_at <= as_of
+    }
+    ordered = {
+        charge.person_id
+        for charge in population.stripe_charges
+        if charge.status == "succeeded" and not charge.refunded and since <= charge.created_at <= as_of
+    }
+    return {who for who in asked - ordered if who is not None}
+
+
+def consenting(population: Population) -> set[int]:
+    """People with a subscribed address in the audience and no own address unsubscribed or cleaned."""
+    statuses: defaultdict[int, set[str]] = defaultdict(set)
+    for member in population.mailchimp_members:
+        if member.person_id is not None:
+            statuses[member.person_id].add(member.status)
+    return {who for who, found in statuses.items() if "subscribed" in found and not found & _REFUSALS}
+
+
+def reachable_by_mailchimp(population: Population, as_of: datetime) -> set[int]:
+    """People who should hold the at-risk tag in the audience."""
+    return at_risk(population, as_of) & consenting(population)
+
+
+def reachable_by_hubspot(population: Population, as_of: datetime) -> set[int]:
+    """People at risk who have a CRM contact."""
+    return at_risk(population, as_of) & _whose(contact.person_id for contact in population.hubspot_contacts)
+
+
+def reachable_by_zendesk(population: Population, as_of: datetime) -> set[int]:
+    """People at risk who have a help desk user."""
+    return at_risk(population, as_of) & _whose(user.person_id for user in population.zendesk_users)
+
+
+def people_of_events(population: Population) -> dict[str, int | None]:
+    """Whose every event is, by event key; None for events of nobody."""
+    people: dict[str, int | None] = {f"segment/{event.event_id}": event.person_id for event in population.web_events}
+    people |= {f"calendly/{booking.invitee_uuid}": booking.person_id for booking in population.calendly_bookings}
+    people |= {f"stripe/{charge.id}": charge.person_id for charge in population.stripe_charges}
+    people |= {f"zendesk/{ticket.id}": ticket.person_id for ticket in population.zendesk_tickets}
+    return people
+
+
+def score(population: Population, assignment: Mapping[str, str | None]) -> Score:
+    """Score an assignment of event keys to customer ids; an event without a customer stands alone."""
+    people = people_of_events(population)
+    same_person = _pairs(Counter(whose for whose in people.values() if whose is not None).values())
+    together, right, holdings = _count(people, assignment)
+    _, right_of_oracle, _ = _count(people, oracle(population))
+    precision = right / together if together else 1.0
+    recall = right / same_person if same_person else 1.0
+    oracle_recall = right_of_oracle / same_person if same_person else 1.0
+    wrong = {customer: events for customer, events in holdings.items() if len(events) > 1}
+    return Score(
+        precision=precision,
+        recall=recall,
+        f1=2 * precision * recall / (precision + recall) if precision + recall else 0.0,
+        oracle_recall=oracle_recall,
+        recall_of_oracle=recall / oracle_recall if oracle_recall else 1.0,
+        people_true=len(_whose(people.values())),
+        people_found=len(holdings),
+        wrong_merges=tuple(sorted(wrong)),
+        largest_wrong_merge=max((events.total() for events in wrong.values()), default=0),
+        most_people_per_person=max((len(events) for events in holdings.values()), default=0),
+    )
+
+
+def oracle(population: Population) -> dict[str, str]:
+    """The best assignment the records allow: it knows whose every identifier was at each moment.
+
+    Identifiers that stand together in one record or event are linked where both were truly the same person's
+    then; the connected parts of each person are the customers. A shared inbox, a placeholder or somebody
+    else's time at a tablet links nothing; a device that never identified itself stays alone.
+    """
+    parts = _Parts()
+    people = {person.person_id: _Own(person) for person in population.people}
+    for whose, record in _records(population):
+        if whose is not None:
+            parts.join(whose, people[whose].keep(record))
+    assignment: dict[str, str] = {}
+    nodes: dict[str, int] = {}
+    for key, whose, identifiers in _events(population):
+        if whose is not None:
+            nodes[key] = parts.join(whose, people[whose].keep(identifiers))
+    for key, node in nodes.items():
+        assignment[key] = f"part-{parts.root(node)}"
+    return assignment
+
+
+class _Own:
+    """Which identifiers are truly a person's own; ids of vendors' records are, and the device in hand is."""
+
+    __slots__ = ("emails", "hashes", "person")
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.emails = frozenset(person.emails)
+        self.hashes: dict[str, str] | None = None
+
+    def keep(self, identifiers: Iterable[Identifier]) -> list[Identifier]:
+        kept = []
+        for kind, value in identifiers:
+            if kind == "email":
+                email = value.strip().lower()
+                if email in self.emails:
+                    kept.append((kind, email))
+            elif kind == "email_sha256":
+                if self.hashes is None:
+                    self.hashes = {hash_email(email): email for email in self.emails}
+                if value in self.hashes:
+                    kept.append(("email", self.hashes[value]))
+            elif kind == "phone":
+                if self.person.phone is not None and _digits(value) == self.person.phone:
+                    kept.append((kind, self.person.phone))
+            elif kind == "user_id":
+                if value == self.person.user_id:
+                    kept.append((kind, value))
+            elif kind == "utm_term":
+                if value in self.person.devices:
+                    kept.append(("anonymous_id", value))
+            else:
+                kept.append((kind, value))
+        return kept
+
+
+class _Parts:
+    """Connected parts of a graph whose nodes are (person, kind, value)."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[tuple[int, str, str], int] = {}
+        self.parents: list[int] = []
+
+    def join(self, whose: int, identifiers: list[Identifier]) -> int:
+        """Link the identifiers and return one of their nodes; a fresh node if there are none."""
+        first = -1
+        for kind, value in identifiers:
+            number = self.numbers.setdefault((whose, kind, value), len(self.parents))
+            if number == len(self.parents):
+                self.parents.append(number)
+            if first < 0:
+                first = number
+            else:
+                self.parents[self.root(number)] = self.root(first)
+        if first < 0:
+            first = len(self.parents)
+            self.parents.append(first)
+        return first
+
+    def root(self, node: int) -> int:
+        parents = self.parents
+        while parents[node] != node:
+            parents[node] = parents[parents[node]]
+            node = parents[node]
+        return node
+
+
+def _records(population: Population) -> Iterator[tuple[int | None, list[Identifier]]]:
+    for member in population.mailchimp_members:
+        yield member.person_id, _named(mailchimp_member_id=member.email, email=member.email, phone=member.phone)
+    for contact in population.hubspot_contacts:
+        found = _named(hubspot_contact_id=str(contact.id), email=contact.email, phone=contact.phone)
+        found += [("email", email) for email in contact.additional_emails]
+        found += [("hubspot_contact_id", str(merged)) for merged in contact.merged_ids]
+        yield contact.person_id, found
+    for user in population.zendesk_users:
+        found = _named(zendesk_user_id=str(user.id), email=user.email, phone=user.phone, user_id=user.external_id)
+        yield user.person_id, found
+    for customer in population.stripe_customers:
+        account = customer.metadata.get("user_id")
+        found = _named(stripe_customer_id=customer.id, email=customer.email, phone=customer.phone, user_id=account)
+        yield customer.person_id, found
+
+
+def _events(population: Population) -> Iterator[tuple[str, int | None, list[Identifier]]]:
+    for event in population.web_events:
+        yield f"segment/{event.event_id}", event.person_id, _of_web_event(event)
+    for booking in population.calendly_bookings:
+        found = _named(
+            calendly_invitee=booking.invitee_uuid, email=booking.email, phone=booking.phone, utm_term=booking.utm_term
+        )
+        yield f"calendly/{booking.invitee_uuid}", booking.person_id, found
+    for charge in population.stripe_charges:
+        yield f"stripe/{charge.id}", charge.person_id, [("stripe_customer_id", charge.customer_id)]
+    for ticket in population.zendesk_tickets:
+        yield f"zendesk/{ticket.id}", ticket.person_id, [("zendesk_user_id", str(ticket.requester_id))]
+
+
+def _of_web_event(event: WebEvent) -> list[Identifier]:
+    found: list[Identifier] = [("anonymous_id", event.anonymous_id)]
+    if event.user_id is not None:
+        found.append(("user_id", event.user_id))
+    if event.kind == "identify":
+        found += [(kind, event.properties[kind]) for kind in ("email", "phone") if kind in event.properties]
+    if event.url is not None and "?" in event.url:
+        for name, value in parse_qsl(urlsplit(event.url).query):
+            if name in ("email", "utm_email"):
+                found.append(("email", value))
+            elif name == "eh":
+                found.append(("email_sha256", value))
+    return found
+
+
+def _named(**values: str | None) -> list[Identifier]:
+    return [(kind, value) for kind, value in values.items() if value is not None]
+
+
+def _digits(phone: str) -> str:
+    return "+" + "".join(letter for letter in phone if letter.isdigit())
+
+
+def _whose(people: Iterable[int | None]) -> set[int]:
+    return {who for who in people if who is not None}
+
+
+def _pairs(sizes: Iterable[int]) -> int:
+    return sum(size * (size - 1) // 2 for size in sizes)
+
+
+def _count(
+    people: Mapping[str, int | None], assignment: Mapping[str, str | None]
+) -> tuple[int, int, dict[str, Counter[int]]]:
+    """Pairs put together, pairs rightly so, and how many events of whom each customer holds."""
+    holdings: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for key, whose in people.items():
+        customer = assignment.get(key)
+        if whose is not None and customer is not None:
+            holdings[customer][whose] += 1
+    together = _pairs(events.total() for events in holdings.values())
+    right = sum(_pairs(events.values()) for events in holdings.values())
+    return together, right, dict(holdings)

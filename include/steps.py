@@ -1,0 +1,194 @@
+"""The body of every task: open what the step needs, call the part, answer with numbers.
+
+What a step returns goes to XCom and into the UI, so it never holds anything about a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
+
+from include.run import Run
+from include.settings import read_settings
+
+Summary = dict[str, Any]
+LOOK_AGAIN_SECONDS = 5
+"""How soon unify looks again while pulls are under way; between looks it holds no worker slot."""
+
+
+def ingest_pull(source: str, account: str, run: Run, *, kind: str, start: str | None, end: str | None) -> Summary:
+    """Pull every stream of an account into landing."""
+    from include.connect.pull import pull
+    from include.sources import get_source
+
+    manifests = pull(
+        get_source(source), account, read_settings(), run, kind=_kind(kind), start=_moment(start), end=_moment(end)
+    )
+    return {
+        "records": {manifest.stream: manifest.records for manifest in manifests},
+        "requests": sum(manifest.requests for manifest in manifests),
+        "throttled": sum(manifest.throttled for manifest in manifests),
+        "quarantined": sum(manifest.quarantined for manifest in manifests),
+    }
+
+
+def ingest_load(source: str, account: str, run: Run) -> Summary:
+    """Load what landed and is not in the warehouse yet.
+
+    Raises:
+        AirflowSkipException: nothing waits for unify, so no asset event may start it.
+    """
+    from include.warehouse.engine import connect
+    from include.warehouse.load import load
+    from include.warehouse.models import published
+
+    settings = read_settings()
+    with connect(settings) as engine:
+        summary = load(engine, settings, source, account, run)
+        state = published(engine)
+        # Not "did this run bring rows": rows of a run whose unify failed still wait, and the first
+        # complete load of a stream counts even when it is empty.
+        waiting = engine.query(
+            "SELECT COUNT(*) AS n FROM ops.loads AS l WHERE l.source = @source AND l.account = @account "
+            "AND l.seq > @seq_to AND (l.records > 0 OR NOT EXISTS (SELECT 1 FROM ops.loads AS e "
+            "WHERE e.source = l.source AND e.account = l.account AND e.stream = l.stream AND e.seq < l.seq))",
+            {"source": source, "account": account, "seq_to": state.seq_to if state else 0},
+        )[0]["n"]
+    if not waiting:
+        raise AirflowSkipException(f"{source}: nothing new arrived")
+    return {"records": summary.records, "landings": summary.runs}
+
+
+def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> Summary:
+    """Let unify start: not too soon after the last one, not in the middle of pulls, not for nothing.
+
+    Raises:
+        AirflowRescheduleException: look again later; no worker slot is held meanwhile.
+        AirflowSkipException: an earlier unify has already taken in everything that is loaded.
+    """
+    from include.warehouse.engine import connect
+    from include.warehouse.models import ensure_all, frontier, published
+
+    settings = read_settings()
+    every = timedelta(seconds=settings.unify_every_seconds)
+    now = datetime.now(UTC)
+    if not is_manual and now < run.as_of + every and count_pulls():
+        raise AirflowRescheduleException(now + timedelta(seconds=LOOK_AGAIN_SECONDS))
+    with connect(settings) as engine:
+        ensure_all(engine, settings)
+        state = published(engine)
+        loaded = frontier(engine)
+    if state is not None and not is_manual:
+        if loaded <= state.seq_to:
+            raise AirflowSkipException(f"generation {state.generation} already holds everything that is loaded")
+        if now < state.published_at + every:
+            raise AirflowRescheduleException(state.published_at + every)
+    return {"loads": loaded, "loads_before": state.seq_to if state else 0}
+
+
+def unify_stage(run: Run) -> Summary:
+    """Bring the staging tables up to the latest load."""
+    from include.warehouse.engine import connect
+    from include.warehouse.models import stage
+
+    settings = read_settings()
+    with connect(settings) as engine:
+        summary = stage(engine, run, settings)
+    return {"rows": {table: rows for table, rows in summary.rows.items() if rows}}
+
+
+def unify_check(run: Run) -> Summary:
+    """Check the staging tables.
+
+    Raises:
+        CheckFailed: a critical check failed; the published generation stays.
+    """
+    from include.checks.run import check_tables
+    from include.warehouse.engine import connect
+
+    settings = read_settings()
+    with connect(settings) as engine:
+        summary = check_tables(engine, run, settings)
+    return {"summary": str(summary)}
+
+
+def unify_identity(run: Run) -> Summary:
+    """Work out who is who."""
+    from include.warehouse.engine import connect
+    from include.warehouse.identity.stitch import stitch
+    from include.warehouse.models import extract_evidence, published
+
+    settings = read_settings()
+    with connect(settings) as engine:
+        extract_evidence(engine, run, settings)
+        state = published(engine, before=run.run_id)
+        stitch(engine.at(run.run_id), run, previous=state.generation if state else None)
+        people = engine.at(run.run_id).query("SELECT COUNT(*) AS n FROM identity.customers")[0]["n"]
+    return {"people": people}
+
+
+def unify_marts(run: Run) -> Summary:
+    """Build customers, activities and the other marts of this generation."""
+    from include.warehouse.engine import connect
+    from include.warehouse.models import build_marts
+
+    settings = read_settings()
+    with connect(settings) as engine:
+        return {"rows": build_marts(engine, run, settings)}
+
+
+def unify_publish(run: Run) -> Summary:
+    """Make this generation the one everybody reads."""
+    from include.warehouse.engine import connect
+    from include.warehouse.models import publish
+
+    settings = read_settings()
+    with connect(settings) as engine:
+        state = publish(engine, run, settings)
+    return {"generation": state.generation, "people": state.people, "events": state.events}
+
+
+def segment_compute(name: str, run: Run) -> Summary:
+    """Compute a list from the published generation.
+
+    Raises:
+        AirflowSkipException: the list is held; the last one stays and no sync starts.
+    """
+    from include.activate.segment import compute, get_segment
+    from include.warehouse.engine import connect
+
+    settings = read_settings()
+    with connect(settings) as engine:
+        result = compute(engine, get_segment(name), run, settings)
+    if result.status == "held":
+        raise AirflowSkipException(f"held: {result.reason}")
+    return {"members": result.members, "entered": result.entered, "left": result.left, "generation": result.generation}
+
+
+def _kind(value: str) -> Any:
+    from typing import get_args
+
+    from include.connect.errors import FixSettings
+    from include.connect.source import Kind
+
+    if value not in get_args(Kind):
+        raise FixSettings(f"unknown kind {value!r}", where="DAG parameter kind", fix=f"Use {', '.join(get_args(Kind))}.")
+    return value
+
+
+def _moment(value: str | None) -> datetime | None:
+    """A DAG parameter as a time; a bare date means its first instant in UTC."""
+    from include.connect.errors import FixSettings
+
+    if not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise FixSettings(
+            f"{value!r} is no date", where="DAG parameters start and end", fix="Write 2026-01-31 or 2026-01-31T08:00:00Z."
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,115 @@
+"""What became of every id: created, merged, split, retired, and where each old id leads now."""
+
+from __future__ import annotations
+
+from include.run import Run
+from include.warehouse.engine import Engine
+
+
+def write_history(engine: Engine, run: Run, previous: str | None) -> None:
+    """Write `identity.changes` (the previous generation's history and this run's rows) and `identity.redirects`.
+
+    An old id follows its identifiers: who of today holds most of them is its successor.
+    """
+    if previous is None:
+        nothing = "SELECT '' AS kind, '' AS value, '' AS customer_id FROM (SELECT 1 AS one) AS n WHERE FALSE"
+        engine.execute(f"CREATE OR REPLACE TABLE scratch.old_identifiers AS {nothing}")
+        engine.execute("CREATE OR REPLACE TABLE scratch.old_customers AS SELECT customer_id FROM scratch.old_identifiers AS o")
+        engine.execute(
+            "CREATE OR REPLACE TABLE scratch.old_redirects AS "
+            "SELECT customer_id AS old_customer_id, customer_id FROM scratch.old_identifiers AS o"
+        )
+    else:
+        old = engine.at(previous)
+        old.execute(
+            "CREATE OR REPLACE TABLE scratch.old_identifiers AS SELECT kind, value, customer_id FROM identity.identifiers AS i"
+        )
+        old.execute("CREATE OR REPLACE TABLE scratch.old_customers AS SELECT customer_id FROM identity.customers AS c")
+        old.execute(
+            "CREATE OR REPLACE TABLE scratch.old_redirects AS SELECT old_customer_id, customer_id FROM identity.redirects AS r"
+        )
+        old.execute("CREATE OR REPLACE TABLE scratch.old_changes AS SELECT * FROM identity.changes AS c")
+    engine.execute("""
+        CREATE OR REPLACE TABLE scratch.moves AS
+        SELECT o.customer_id AS was, i.customer_id AS is_now, COUNT(*) AS identifiers
+        FROM scratch.old_identifiers AS o
+        INNER JOIN identity.identifiers AS i ON i.kind = o.kind AND i.value = o.value
+        GROUP BY o.customer_id, i.customer_id""")
+    engine.execute("""
+        CREATE OR REPLACE TABLE scratch.fates AS
+        SELECT o.customer_id AS was, IF(c.customer_id IS NULL, s.is_now, o.customer_id) AS is_now,
+          c.customer_id IS NULL AS is_gone
+        FROM scratch.old_customers AS o
+        LEFT JOIN identity.customers AS c ON c.customer_id = o.customer_id
+        LEFT JOIN (
+          SELECT was, is_now
+          FROM scratch.moves AS m
+          QUALIFY ROW_NUMBER() OVER (PARTITION BY was ORDER BY identifiers DESC, is_now) = 1
+        ) AS s ON s.was = o.customer_id""")
+    engine.execute("""
+        CREATE OR REPLACE TABLE identity.redirects AS
+        SELECT old_customer_id, customer_id
+        FROM (
+          SELECT r.old_customer_id, f.is_now AS customer_id
+          FROM scratch.old_redirects AS r
+          INNER JOIN scratch.fates AS f ON f.was = r.customer_id
+          UNION DISTINCT
+          SELECT was AS old_customer_id, is_now AS customer_id FROM scratch.fates AS f WHERE is_gone
+        ) AS led
+        WHERE customer_id IS NOT NULL
+          -- An id that exists again leads nowhere else.
+          AND NOT EXISTS (SELECT 1 FROM identity.customers AS c WHERE c.customer_id = led.old_customer_id)""")
+    _write_changes(engine, run, previous)
+
+
+def _write_changes(engine: Engine, run: Run, previous: str | None) -> None:
+    # A link between what belonged to two people before is what joined them, where there is one.
+    engine.execute("""
+        CREATE OR REPLACE TABLE scratch.causes AS
+        SELECT LEAST(x.customer_id, y.customer_id) AS a, GREATEST(x.customer_id, y.customer_id) AS b,
+          MIN(CONCAT(l.rule, ': ', l.left_kind, ' - ', l.right_kind)) AS rule
+        FROM identity.links AS l
+        INNER JOIN scratch.old_identifiers AS x ON x.kind = l.left_kind AND x.value = l.left_value
+        INNER JOIN scratch.old_identifiers AS y ON y.kind = l.right_kind AND y.value = l.right_value
+        WHERE x.customer_id <> y.customer_id
+        GROUP BY LEAST(x.customer_id, y.customer_id), GREATEST(x.customer_id, y.customer_id)""")
+    history = "SELECT changed_at, generation, change, customer_id, other_customer_id, detail FROM scratch.old_changes AS o UNION ALL"
+    engine.execute(
+        f"""
+        CREATE OR REPLACE TABLE identity.changes AS
+        {history if previous else ""}
+        SELECT @as_of AS changed_at, @generation AS generation, change, customer_id, other_customer_id, detail
+        FROM (
+          SELECT 'created' AS change, c.customer_id, CAST(NULL AS STRING) AS other_customer_id,
+            CONCAT('first seen: ', c.anchor_kind) AS detail
+          FROM identity.customers AS c
+          LEFT JOIN scratch.old_customers AS o ON o.customer_id = c.customer_id
+          LEFT JOIN (SELECT DISTINCT is_now FROM scratch.moves AS m) AS m ON m.is_now = c.customer_id
+          WHERE o.customer_id IS NULL AND m.is_now IS NULL
+          UNION ALL
+          SELECT 'merged' AS change, f.is_now AS customer_id, f.was AS other_customer_id,
+            COALESCE(k.rule, 'through identifiers that were new') AS detail
+          FROM scratch.fates AS f
+          INNER JOIN (
+            SELECT m.is_now, COUNT(DISTINCT m.was) AS parts FROM scratch.moves AS m GROUP BY m.is_now
+          ) AS p ON p.is_now = f.is_now AND p.parts > 1
+          LEFT JOIN scratch.causes AS k ON k.a = LEAST(f.was, f.is_now) AND k.b = GREATEST(f.was, f.is_now)
+          WHERE f.is_gone
+          UNION ALL
+          SELECT 'retired' AS change, f.was AS customer_id, f.is_now AS other_customer_id,
+            IF(f.is_now IS NULL, 'no identifier is left', 'the anchor is gone; the same person under a new id') AS detail
+          FROM scratch.fates AS f
+          LEFT JOIN (
+            SELECT m.is_now, COUNT(DISTINCT m.was) AS parts FROM scratch.moves AS m GROUP BY m.is_now
+          ) AS p ON p.is_now = f.is_now AND p.parts > 1
+          WHERE f.is_gone AND p.is_now IS NULL
+          UNION ALL
+          SELECT 'split' AS change, m.is_now AS customer_id, m.was AS other_customer_id,
+            CONCAT(CAST(m.identifiers AS STRING), ' identifiers', IF(o.customer_id IS NULL, '', ' went to a person known before'))
+              AS detail
+          FROM scratch.moves AS m
+          INNER JOIN scratch.fates AS f ON f.was = m.was AND f.is_now <> m.is_now
+          LEFT JOIN scratch.old_customers AS o ON o.customer_id = m.is_now
+        ) AS happened""",
+        {"as_of": run.as_of, "generation": run.run_id},
+    )

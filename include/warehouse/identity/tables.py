@@ -1,0 +1,111 @@
+"""The tables that stitching writes into a generation."""
+
+from __future__ import annotations
+
+from include.warehouse.engine import Column, Table
+
+IDENTIFIERS = Table(
+    "identity.identifiers",
+    (
+        Column("kind", "STRING"),
+        Column("value", "STRING"),
+        Column("customer_id", "STRING", "whose it is"),
+        Column("is_inferred", "BOOL", "attached by inferred evidence only"),
+        Column("evidence", "INT64", "links of this identifier that the stitching used"),
+        Column("first_seen_at", "TIMESTAMP"),
+        Column("last_seen_at", "TIMESTAMP"),
+    ),
+    "Every identifier that belongs to one person; blocked values and shared devices are not here.",
+    cluster_by=("kind", "value"),
+)
+CUSTOMERS = Table(
+    "identity.customers",
+    (
+        Column("customer_id", "STRING", "first 32 hex digits of SHA-256 of `anchor_kind:anchor_value`"),
+        Column("anchor_kind", "STRING"),
+        Column("anchor_value", "STRING"),
+        Column("anchor_seq", "INT64", "first load that carried the anchor; NULL for a lone event or session"),
+        Column("created_at", "TIMESTAMP", "when the anchor was first seen"),
+    ),
+    "One row per person.",
+    cluster_by=("customer_id",),
+)
+OWNERSHIP = Table(
+    "identity.ownership",
+    (
+        Column("kind", "STRING"),
+        Column("value", "STRING"),
+        Column("customer_id", "STRING"),
+        Column("valid_from", "TIMESTAMP", "1970-01-01 means: ever since"),
+        Column("valid_to", "TIMESTAMP", "NULL means: still"),
+    ),
+    "Whose an identifier was, when; a shared device has one row per turn.",
+)
+EVENTS = Table(
+    "identity.events",
+    (
+        Column("event_id", "STRING"),
+        Column("customer_id", "STRING"),
+        Column("is_inferred", "BOOL", "found only through an inferred identifier"),
+    ),
+    "Whose each event is.",
+    cluster_by=("event_id",),
+)
+BLOCKED_VALUES = Table(
+    "identity.blocked_values",
+    (
+        Column("kind", "STRING"),
+        Column("value", "STRING"),
+        Column("reason", "STRING", "override, placeholder, role_inbox, shared_inbox, shared_record, shared_phone, shared_device"),
+        Column("detail", "STRING", "what the data showed"),
+        Column("met", "INT64", "how many met there: accounts, names, or people"),
+    ),
+    "Values that join nobody, and why.",
+)
+LINKS = Table(
+    "identity.links",
+    (
+        Column("customer_id", "STRING"),
+        Column("rule", "STRING"),
+        Column("left_kind", "STRING"),
+        Column("left_value", "STRING"),
+        Column("right_kind", "STRING"),
+        Column("right_value", "STRING"),
+        Column("is_inferred", "BOOL"),
+        Column("source", "STRING"),
+        Column("record_key", "STRING"),
+        Column("first_seen_at", "TIMESTAMP"),
+        Column("occurrences", "INT64"),
+    ),
+    "The evidence that holds each person together, derived and decided links included.",
+    cluster_by=("customer_id",),
+)
+REVIEW = Table(
+    "identity.review",
+    (
+        Column("kind", "STRING"),
+        Column("value", "STRING"),
+        Column("candidates", "INT64", "people the inferred evidence points to"),
+        Column("reason", "STRING", "ambiguous, two_people or nobody_known"),
+    ),
+    "Inferred evidence that attached nothing.",
+)
+CHANGES = Table(
+    "identity.changes",
+    (
+        Column("changed_at", "TIMESTAMP", "`as_of` of the run"),
+        Column("generation", "STRING"),
+        Column("change", "STRING", "created, merged, split or retired"),
+        Column("customer_id", "STRING", "who exists now (merged: the survivor; retired: who is gone)"),
+        Column("other_customer_id", "STRING", "merged: who is gone; split: who it came from; retired: the successor"),
+        Column("detail", "STRING", "the evidence that caused it"),
+    ),
+    "What happened to people's ids, for ever.",
+)
+REDIRECTS = Table(
+    "identity.redirects",
+    (Column("old_customer_id", "STRING"), Column("customer_id", "STRING", "who it is now")),
+    "Every id that is gone and who it became.",
+)
+
+TABLES = (IDENTIFIERS, CUSTOMERS, OWNERSHIP, EVENTS, BLOCKED_VALUES, LINKS, REVIEW, CHANGES, REDIRECTS)

@@ -1,0 +1,128 @@
+"""What every DAG shares: names, tags, assets, retries, and the run a task belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, RetryDecision, RetryPolicy, get_current_context, get_parsing_context
+
+from include.connect.errors import CheckFailed, FixCredentials, FixSettings, RetryLater, StopSync
+from include.run import Run
+from include.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+POOL = "warehouse"
+"""One slot on DuckDB, which takes one writer; production gives it as many as BigQuery should run at once."""
+
+NEEDS_A_PERSON = (FixCredentials, FixSettings, StopSync, CheckFailed)
+
+
+class Tag(StrEnum):
+    """The kinds of tags a DAG carries; a tag is `<kind>:<value>`."""
+
+    SOURCE = "source"
+    LAYER = "layer"
+    SEGMENT = "segment"
+    DESTINATION = "destination"
+    IMPACT = "impact"
+
+    def of(self, value: str) -> str:
+        """The tag of this kind with a value."""
+        return f"{self.value}:{value}"
+
+
+class ByRemedy(RetryPolicy):
+    """Retries by what the error asks for: a stated wait is kept, what needs a person is not tried again."""
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Decide in the worker, where the exception itself is at hand."""
+        if isinstance(exception, NEEDS_A_PERSON):
+            return RetryDecision.fail(str(exception))
+        if isinstance(exception, RetryLater) and exception.after is not None:
+            return RetryDecision.retry(timedelta(seconds=exception.after), str(exception))
+        return RetryDecision.default()
+
+
+def task_defaults(owner: str = "data-platform") -> dict[str, Any]:
+    """`default_args` of every DAG."""
+    return {
+        "owner": owner,
+        "retries": 4,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": 3.0,
+        "max_retry_delay": timedelta(minutes=10),
+        "retry_policy": ByRemedy(),
+        "execution_timeout": timedelta(hours=6),
+    }
+
+
+def raw_asset(source: str) -> Asset:
+    """New rows of a source reached raw."""
+    return Asset(f"stitchline://raw/{source}")
+
+
+def marts_asset() -> Asset:
+    """A new generation was published."""
+    return Asset("stitchline://marts")
+
+
+def segment_asset(segment: str) -> Asset:
+    """A list was computed."""
+    return Asset(f"stitchline://segments/{segment}")
+
+
+def current_run() -> Run:
+    """The run of the task that is executing; its clock is the DAG run's, so a retry keeps it."""
+    context = get_current_context()
+    run, instance = context["dag_run"], context["ti"]
+    return Run.of(run.dag_id, run.run_id, run.run_after, instance.try_number)
+
+
+def count_active(context: Context, dag_ids: Sequence[str]) -> int:
+    """How many runs of these DAGs are waiting or running."""
+    instance: Any = context["ti"]
+    return sum(instance.get_dr_count(dag_id=dag_id, states=["queued", "running"]) for dag_id in dag_ids)
+
+
+def is_wanted(dag_id: str) -> bool:
+    """Whether to build this DAG: always when parsing a file, only its own DAG in a task's process."""
+    return get_parsing_context().dag_id in (None, dag_id)
+
+
+def enabled_accounts(settings: Settings) -> Iterator[tuple[str, str]]:
+    """(source, account) pairs that `STITCHLINE_SOURCES` switches on: `mailchimp`, `mailchimp:eu`, or `*`.
+
+    Raises:
+        FixSettings: it names a source that does not exist.
+    """
+    from include.connect.connection import DEFAULT_ACCOUNT
+    from include.sources import all_sources
+
+    known = all_sources()
+    entries = sorted(known) if "*" in settings.sources else settings.sources
+    for entry in dict.fromkeys(entries):
+        source, _, account = entry.partition(":")
+        if source not in known:
+            raise FixSettings(
+                f"there is no source {source!r}", where="STITCHLINE_SOURCES", fix=f"Known: {', '.join(sorted(known))}, or *."
+            )
+        yield source, account or DEFAULT_ACCOUNT
+
+
+def is_destination_enabled(settings: Settings, destination: str) -> bool:
+    """Whether `STITCHLINE_SYNCS` switches a destination on."""
+    return "*" in settings.syncs or destination in settings.syncs
+
+
+def ingest_dag_id(source: str, account: str) -> str:
+    """Id of the DAG that pulls one account of a source."""
+    from include.connect.connection import connection_id
+
+    return f"ingest_{connection_id(source, account)}"
