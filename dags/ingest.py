@@ -15,7 +15,9 @@ from include.settings import read_settings
 from include.sources import get_source
 
 PARAMS = {
-    "kind": Param("incremental", enum=["incremental", "full", "backfill", "sweep"], description="why this pull is made"),
+    "kind": Param(
+        "incremental", enum=["incremental", "full", "backfill", "sweep"], description="why this pull is made"
+    ),
     "start": Param(None, type=["null", "string"], description="backfill: first day, 2026-01-31"),
     "end": Param(None, type=["null", "string"], description="backfill: where the range ends"),
 }

@@ -20,17 +20,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from include.connect.errors import FixSettings, RetryLater
 from include.settings import ROOT
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 POOL = "warehouse"
-GRACE_SECONDS = 15.0
+"""The pool of tasks that write to the warehouse; one slot, because an embedded one takes one writer."""
+GRACE_SECONDS = 10.0
 RESTARTS_PER_MINUTE = 5
 
 
@@ -62,7 +62,7 @@ def kept_secrets(home: Path) -> dict[str, str]:
         "fernet": Fernet.generate_key().decode(),
         "encryption": Fernet.generate_key().decode(),
     }
-    _write_private(file, json.dumps(made))
+    write_private(file, json.dumps(made))
     return made
 
 
@@ -97,7 +97,7 @@ def server_environment(home: Path, port: int) -> dict[str, str]:
     kept = kept_secrets(home)
     folder = home / "airflow" / "server"
     passwords = folder / "passwords.json"
-    _write_private(passwords, json.dumps({"admin": kept["password"]}))
+    write_private(passwords, json.dumps({"admin": kept["password"]}))
     url = f"http://127.0.0.1:{port}"
     return base_environment(home, "server") | {
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -131,50 +131,23 @@ def prepare_database() -> None:
     Pool.create_or_update_pool(POOL, 1, "Tasks that write to an embedded warehouse, one at a time.", False)
 
 
-@dataclass
-class Launcher:
-    """Starts a keeper with its commands and ends it; use as a context manager."""
+class Processes:
+    """Commands under a keeper of their own; use as a context manager."""
 
-    home: Path
-    port: int
-    extra: Mapping[str, str] = field(default_factory=dict)
-    commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    keeper: subprocess.Popen[bytes] | None = None
+    def __init__(self, commands: Mapping[str, Sequence[str]], env: Mapping[str, str], logs: Path) -> None:
+        self.commands = commands
+        self.env = env
+        self.logs = logs
+        self.keeper: subprocess.Popen[bytes] | None = None
 
-    @property
-    def url(self) -> str:
-        """Where the Airflow UI and its REST API answer."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def password(self) -> str:
-        """Password of the user `admin`."""
-        return kept_secrets(self.home)["password"]
-
-    @property
-    def logs(self) -> Path:
-        """Folder with one log per process."""
-        return self.home / "airflow" / "server" / "logs"
-
-    def environment(self) -> dict[str, str]:
-        """What the processes get on top of our own environment."""
-        return {**os.environ, **server_environment(self.home, self.port), **self.extra}
-
-    def __enter__(self) -> Launcher:
-        env = self.environment()
+    def __enter__(self) -> Self:
         self.logs.mkdir(parents=True, exist_ok=True)
-        log = self.logs / "prepare.log"
-        with log.open("wb") as out:
-            done = subprocess.run(
-                [sys.executable, "-m", "include.launcher", "prepare"], env=env, cwd=ROOT, stdout=out, stderr=out
-            )
-        if done.returncode:
-            raise FixSettings("Airflow's database could not be prepared", where=str(log), fix="Read that log.")
-        commands = {name: [sys.executable, "-m", "airflow", name] for name in COMPONENTS}
-        plan = json.dumps({"commands": commands | {k: list(v) for k, v in self.commands.items()}, "logs": str(self.logs)})
+        plan = json.dumps(
+            {"commands": {name: list(words) for name, words in self.commands.items()}, "logs": str(self.logs)}
+        )
         self.keeper = subprocess.Popen(
             [sys.executable, "-m", "include.launcher", "keep", plan],
-            env=env,
+            env=dict(self.env),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             start_new_session=True,
@@ -183,6 +156,11 @@ class Launcher:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """False once the keeper ended or gave a command up."""
+        return self.keeper is not None and self.keeper.poll() is None
 
     def stop(self) -> None:
         """End everything that was started; returns when nothing is left."""
@@ -193,21 +171,47 @@ class Launcher:
         self.keeper.wait()
         self.keeper = None
 
-    def wait_healthy(self, seconds: float = 300) -> None:
+
+class Airflow(Processes):
+    """The four components of Airflow in one home, on SQLite, for one machine."""
+
+    def __init__(self, home: Path, port: int, extra: Mapping[str, str] | None = None) -> None:
+        commands = {name: [sys.executable, "-m", "airflow", name] for name in COMPONENTS}
+        env = {**os.environ, **server_environment(home, port), **(extra or {})}
+        super().__init__(commands, env, home / "airflow" / "server" / "logs")
+        self.url = f"http://127.0.0.1:{port}"
+        self.password = kept_secrets(home)["password"]
+
+    def __enter__(self) -> Self:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = self.logs / "prepare.log"
+        with log.open("wb") as out:
+            done = subprocess.run(
+                [sys.executable, "-m", "include.launcher", "prepare"],
+                env=dict(self.env),
+                cwd=ROOT,
+                stdout=out,
+                stderr=out,
+            )
+        if done.returncode:
+            raise FixSettings("Airflow's database could not be prepared", where=str(log), fix="Read that log.")
+        return super().__enter__()
+
+    def wait_healthy(self, seconds: float = 600) -> None:
         """Return once the API answers and scheduler, triggerer and dag-processor have beaten.
 
         Raises:
             RetryLater: that did not happen in time, or a component kept exiting; names the logs.
         """
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if self.keeper is None or self.keeper.poll() is not None:
-                break
-            if not unhealthy(self.url):
+        missing = list(COMPONENTS)
+        while self.is_running and time.monotonic() < until:
+            missing = unhealthy(self.url)
+            if not missing:
                 return
             time.sleep(0.5)
         raise RetryLater(
-            f"not healthy: {', '.join(unhealthy(self.url))}", where=f"Airflow at {self.url}", fix=f"Read {self.logs}/*.log."
+            f"not healthy: {', '.join(missing)}", where=f"Airflow at {self.url}", fix=f"Read {self.logs}/*.log."
         )
 
 
@@ -304,14 +308,15 @@ def session_members() -> list[int]:
     return found
 
 
-def _write_private(file: Path, text: str) -> None:
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         out.write(text)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`prepare` or `keep PLAN`; started by `Launcher`, not by people."""
+    """`prepare` or `keep PLAN`; started by the classes above, not by people."""
     if arguments[0] == "prepare":
         prepare_database()
         return 0

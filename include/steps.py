@@ -6,6 +6,7 @@ What a step returns goes to XCom and into the UI, so it never holds anything abo
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -168,6 +169,58 @@ def segment_compute(name: str, run: Run) -> Summary:
     return {"members": result.members, "entered": result.entered, "left": result.left, "generation": result.generation}
 
 
+def sync_plan(segment: str, destination: str, run: Run, *, approve: str | None) -> Summary:
+    """Work out what a sync would do, and keep it.
+
+    Raises:
+        StopSync: a guard holds the plan until a person approves it.
+        AirflowSkipException: there is no list to send.
+    """
+    from include.activate.sync import make_plan
+    from include.connect.errors import StopSync
+    from include.warehouse.engine import connect
+
+    settings = read_settings()
+    plan = make_plan(segment, destination, settings, run, lambda: connect(settings))
+    if plan.plan_id is None:
+        raise AirflowSkipException(str(plan.reason))
+    if plan.status == "held" and not approve:
+        raise StopSync(
+            f"plan {plan.plan_id} is held: {plan.reason}",
+            where=plan.sync,
+            fix=f"Look at it, then trigger this DAG with approve = {plan.plan_id} within 24 h.",
+        )
+    counts = {
+        name: getattr(plan.counts, name) for name in ("enter", "update", "leave", "unchanged", "suppressed", "invalid")
+    }
+    return {"plan_id": plan.plan_id, "status": plan.status, "reason": plan.reason, **counts}
+
+
+def sync_deliver(segment: str, destination: str, run: Run, *, plan_id: str, approve: str | None) -> Summary:
+    """Send the plan and keep a receipt of every row.
+
+    Raises:
+        AirflowSkipException: outside production, where the destination does not allow writes.
+    """
+    from include.activate.sync import apply_plan, sync
+    from include.warehouse.engine import Engine, connect
+
+    settings = read_settings()
+
+    def open_engine() -> AbstractContextManager[Engine]:
+        return connect(settings)
+
+    if approve:
+        # The approval names the plan a person saw; this compares it with the plan as it is now.
+        result = sync(segment, destination, settings, run, open_engine, approve=approve)
+    else:
+        result = apply_plan(segment, destination, plan_id, settings, run, open_engine)
+    if result.is_dry_run:
+        raise AirflowSkipException(str(result.held))
+    names = ("status", "sent", "accepted", "rejected", "deferred", "suppressed", "calls")
+    return {name: getattr(result, name) for name in names}
+
+
 def _kind(value: str) -> Any:
     from typing import get_args
 
@@ -175,7 +228,9 @@ def _kind(value: str) -> Any:
     from include.connect.source import Kind
 
     if value not in get_args(Kind):
-        raise FixSettings(f"unknown kind {value!r}", where="DAG parameter kind", fix=f"Use {', '.join(get_args(Kind))}.")
+        raise FixSettings(
+            f"unknown kind {value!r}", where="DAG parameter kind", fix=f"Use {', '.join(get_args(Kind))}."
+        )
     return value
 
 
@@ -189,6 +244,8 @@ def _moment(value: str | None) -> datetime | None:
         moment = datetime.fromisoformat(value)
     except ValueError:
         raise FixSettings(
-            f"{value!r} is no date", where="DAG parameters start and end", fix="Write 2026-01-31 or 2026-01-31T08:00:00Z."
+            f"{value!r} is no date",
+            where="DAG parameters start and end",
+            fix="Write 2026-01-31 or 2026-01-31T08:00:00Z.",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

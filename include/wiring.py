@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, RetryDecision, RetryPolicy, get_current_context, get_parsing_context
 
 from include.connect.errors import CheckFailed, FixCredentials, FixSettings, RetryLater, StopSync
+from include.launcher import POOL as POOL
 from include.run import Run
 from include.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-POOL = "warehouse"
-"""One slot on DuckDB, which takes one writer; production gives it as many as BigQuery should run at once."""
+    from include.activate.header import SyncSpec
 
 NEEDS_A_PERSON = (FixCredentials, FixSettings, StopSync, CheckFailed)
 
@@ -111,14 +111,16 @@ def enabled_accounts(settings: Settings) -> Iterator[tuple[str, str]]:
         source, _, account = entry.partition(":")
         if source not in known:
             raise FixSettings(
-                f"there is no source {source!r}", where="STITCHLINE_SOURCES", fix=f"Known: {', '.join(sorted(known))}, or *."
+                f"there is no source {source!r}",
+                where="STITCHLINE_SOURCES",
+                fix=f"Known: {', '.join(sorted(known))}, or *.",
             )
         yield source, account or DEFAULT_ACCOUNT
 
 
-def is_destination_enabled(settings: Settings, destination: str) -> bool:
-    """Whether `STITCHLINE_SYNCS` switches a destination on."""
-    return "*" in settings.syncs or destination in settings.syncs
+def enabled_syncs(settings: Settings, syncs: Iterable[SyncSpec]) -> Iterator[SyncSpec]:
+    """Those of a segment's syncs whose destination `STITCHLINE_SYNCS` switches on by name, or by `*`."""
+    return (spec for spec in syncs if "*" in settings.syncs or spec.to in settings.syncs)
 
 
 def ingest_dag_id(source: str, account: str) -> str:
@@ -126,3 +128,13 @@ def ingest_dag_id(source: str, account: str) -> str:
     from include.connect.connection import connection_id
 
     return f"ingest_{connection_id(source, account)}"
+
+
+def segment_dag_id(segment: str) -> str:
+    """Id of the DAG that computes a list."""
+    return f"segment_{segment}"
+
+
+def sync_dag_id(segment: str, destination: str) -> str:
+    """Id of the DAG that sends a list to a destination."""
+    return f"sync_{segment}__{destination}"

@@ -1,1 +1,1 @@
-"""The language in which a destination is declared, and what turns a list into calls: plan, guards, delivery, receipts."""
+"""The language in which a destination is declared, and the way of a list into it: plan, guards, delivery, receipts."""

@@ -51,6 +51,8 @@ def _refusal(answer: Answer) -> tuple[str, str]:
         said = None
     if not isinstance(said, dict):
         return f"http_{answer.status}", ""
-    code = next((said[name] for name in ("category", "error", "title", "code") if isinstance(said.get(name), str)), None)
+    code = next(
+        (said[name] for name in ("category", "error", "title", "code") if isinstance(said.get(name), str)), None
+    )
     message = next((said[name] for name in ("message", "description", "detail") if isinstance(said.get(name), str)), "")
     return code or f"http_{answer.status}", message

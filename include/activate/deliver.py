@@ -55,7 +55,9 @@ class Delivery:
         for row in rows:
             together.setdefault((self.destination.sender(row.change.operation), row.place), []).append(row)
         size = self.destination.batch
-        return [(send, group[at : at + size]) for (send, _), group in together.items() for at in range(0, len(group), size)]
+        return [
+            (send, group[at : at + size]) for (send, _), group in together.items() for at in range(0, len(group), size)
+        ]
 
     async def _prepare(self, place: str) -> None:
         if place in self._targets or self.trouble is not None:
@@ -124,5 +126,3 @@ def _matched(rows: Sequence[PlannedRow], results: Sequence[RowResult]) -> list[O
 
 def _kept_back(rows: Sequence[PlannedRow], error: StitchlineError) -> list[Outcome]:
     return [Outcome(row, "deferred", type(error).__name__, error.what, error.request_id) for row in rows]
-
-

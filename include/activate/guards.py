@@ -37,11 +37,15 @@ def tripped(
         what = "the list is empty" if counts.members == 0 else "nobody on the list can be sent"
         return f"{what} and {counts.holding} people would leave; an empty list removes nobody"
     if is_first:
-        return None if is_first_approved or not counts.to_send else f"first sync of this list: {counts.enter} people enter"
+        return (
+            None if is_first_approved or not counts.to_send else f"first sync of this list: {counts.enter} people enter"
+        )
     if _past(leaving, counts.holding, guards.max_leaving, guards.max_leaving_share):
-        return f"{leaving} of {counts.holding} people would leave; {_allowed(guards.max_leaving, guards.max_leaving_share)}"
+        allowed = _allowed(guards.max_leaving, guards.max_leaving_share)
+        return f"{leaving} of {counts.holding} people would leave; {allowed}"
     if _past(entering, counts.holding, guards.max_entering, guards.max_entering_share):
-        return f"{entering} people would enter {counts.holding}; {_allowed(guards.max_entering, guards.max_entering_share)}"
+        allowed = _allowed(guards.max_entering, guards.max_entering_share)
+        return f"{entering} people would enter {counts.holding}; {allowed}"
     return None
 
 

@@ -126,7 +126,9 @@ def read_header(text: str, path: Path, destinations: Mapping[str, Destination]) 
         FixSettings: it is missing or wrong; names file and line.
     """
     if not text.startswith("/*") or "*/" not in text:
-        raise FixSettings("no header", where=f"{path}:1", fix="Begin the file with /* title: ..., why: ..., owner: ... */.")
+        raise FixSettings(
+            "no header", where=f"{path}:1", fix="Begin the file with /* title: ..., why: ..., owner: ... */."
+        )
     # Two blanks in place of the comment mark keep every line and column where the file has them.
     body = "  " + text[2 : text.index("*/")]
     try:
@@ -135,7 +137,9 @@ def read_header(text: str, path: Path, destinations: Mapping[str, Destination]) 
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "it cannot be read"
         raise FixSettings(
-            f"the header is not YAML: {problem}", where=f"{path}:{(mark.line if mark else 0) + 1}", fix="Correct the header."
+            f"the header is not YAML: {problem}",
+            where=f"{path}:{(mark.line if mark else 0) + 1}",
+            fix="Correct the header.",
         ) from None
     reader = _Reader(node, path, "the header")
     reader.only(("title", "why", "owner", "key", "sync", "max_age", "include_inferred"))
@@ -179,7 +183,9 @@ def _syncs(reader: _Reader, destinations: Mapping[str, Destination]) -> tuple[Sy
         item = _Reader(entry, reader.path, "a sync")
         spec = _sync(item, destinations)
         if spec.to in found:
-            item.fail("to", f"{spec.to} is named twice", "One list goes to one destination once; write a second segment.")
+            item.fail(
+                "to", f"{spec.to} is named twice", "One list goes to one destination once; write a second segment."
+            )
         found[spec.to] = spec
     return tuple(found.values())
 
@@ -235,7 +241,9 @@ def _fields(item: _Reader, destination: Destination) -> tuple[tuple[str, str], .
         if not FIELD_NAME.fullmatch(name):
             inner.fail(name, f"{name!r} cannot be a field's name", "Use letters, digits and underscores.")
         if not isinstance(column, str) or not COLUMN_NAME.fullmatch(column):
-            inner.fail(name, f"{name} must name a column", "Write `field: column_of_the_segment_or_of_marts_customers`.")
+            inner.fail(
+                name, f"{name} must name a column", "Write `field: column_of_the_segment_or_of_marts_customers`."
+            )
     return tuple(sorted((name, str(column)) for name, column in inner.values.items()))
 
 

@@ -72,7 +72,11 @@ def no_list(engine: Engine, segment: Segment) -> tuple[str, str | None]:
     generation = latest["generation"] or ""
     if latest["status"] != "computed":
         return generation, f"{segment.name} is held: {latest['reason']}"
-    have = int(engine.query(f"SELECT COUNT(*) AS n FROM {segment.table}")[0]["n"]) if engine.columns(segment.table) else None
+    have = (
+        int(engine.query(f"SELECT COUNT(*) AS n FROM {segment.table}")[0]["n"])
+        if engine.columns(segment.table)
+        else None
+    )
     if have != latest["members"]:
         return generation, f"{segment.table} has {have} rows where its run wrote {latest['members']}; compute it again"
     if not engine.at(generation).columns("marts.customers"):
@@ -155,7 +159,9 @@ def _mapped(reader: Engine, segment: Segment, spec: SyncSpec) -> list[tuple[str,
         where = f"{segment.path}:{spec.line}"
         if kind is None:
             raise FixSettings(
-                f"{name}: no column {column!r}", where=where, fix=f"Name a column of {segment.table} or of marts.customers."
+                f"{name}: no column {column!r}",
+                where=where,
+                fix=f"Name a column of {segment.table} or of marts.customers.",
             )
         found.append((name, *_value(f"{table}.{column}", kind.upper(), name, where)))
     return found
@@ -163,7 +169,9 @@ def _mapped(reader: Engine, segment: Segment, spec: SyncSpec) -> list[tuple[str,
 
 def _value(column: str, kind: str, name: str, where: str) -> tuple[FieldKind, str]:
     if "[" in kind or kind.startswith(("ARRAY", "STRUCT", "JSON", "BYTES", "BLOB", "MAP")):
-        raise FixSettings(f"{name}: {column[2:]} is no single value", where=where, fix="Map a text, number, date or flag.")
+        raise FixSettings(
+            f"{name}: {column[2:]} is no single value", where=where, fix="Map a text, number, date or flag."
+        )
     if kind.startswith("BOOL"):
         return "bool", column
     if kind.startswith(("INT", "BIGINT", "HUGEINT", "SMALLINT", "TINYINT", "UINT", "UBIGINT")):
@@ -181,7 +189,11 @@ def _desired_sql(reader: Engine, segment: Segment, spec: SyncSpec, destination: 
     values = [(name, expression) for name, _, expression in _mapped(reader, segment, spec)]
     if spec.target and destination.target == "field":
         values.insert(0, (spec.target, "TRUE"))
-    json = "TO_JSON_STRING(STRUCT({}))".format(", ".join(f"{expr} AS `{name}`" for name, expr in values)) if values else "'{}'"
+    json = (
+        "TO_JSON_STRING(STRUCT({}))".format(", ".join(f"{expr} AS `{name}`" for name, expr in values))
+        if values
+        else "'{}'"
+    )
     # An ordered list of columns, each with its length, so no value can pass for two.
     parts = [
         f"'{name}=', COALESCE(CONCAT(CAST(CHAR_LENGTH(CAST({expr} AS STRING)) AS STRING), ':', CAST({expr} AS STRING)), 'null')"

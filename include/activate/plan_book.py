@@ -47,7 +47,9 @@ class PlannedRow:
     change: Change
 
 
-def save(engine: Engine, plan_id: str, sync: str, drawing: Drawing, status: str, reason: str | None, run: Run, now: datetime) -> None:
+def save(
+    engine: Engine, plan_id: str, sync: str, drawing: Drawing, status: str, reason: str | None, run: Run, now: datetime
+) -> None:
     """Keep the plan drawn in `scratch.plan_rows`; keeping it again changes nothing."""
     row: dict[str, Any] = {
         "plan_id": plan_id,
@@ -162,7 +164,9 @@ def finish(engine: Engine, plan: KeptPlan, status: str, reason: str | None, now:
 
 def note(engine: Engine, plan_id: str, reason: str) -> None:
     """Say more about why the plan waits."""
-    engine.execute("UPDATE activation.plans SET reason = @reason WHERE plan_id = @plan_id", {"plan_id": plan_id, "reason": reason})
+    engine.execute(
+        "UPDATE activation.plans SET reason = @reason WHERE plan_id = @plan_id", {"plan_id": plan_id, "reason": reason}
+    )
 
 
 def pending(engine: Engine, plan: KeptPlan, destination: Destination, after: int, limit: int) -> list[PlannedRow]:

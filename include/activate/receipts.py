@@ -159,4 +159,6 @@ def tally(engine: Engine, plan: KeptPlan) -> tuple[dict[str, int], dict[str, int
 
 
 def _receipt_id(plan: KeptPlan, outcome: Outcome, run: Run) -> str:
-    return hashlib.sha256(f"{plan.plan_id}\n{run.run_id}\n{run.attempt}\n{outcome.row.position}".encode()).hexdigest()[:24]
+    return hashlib.sha256(f"{plan.plan_id}\n{run.run_id}\n{run.attempt}\n{outcome.row.position}".encode()).hexdigest()[
+        :24
+    ]

@@ -148,7 +148,12 @@ def compute(engine: Engine, segment: Segment, run: Run, settings: Settings) -> S
         "FROM scratch.segment_history AS h"
     )[0]
     result = SegmentResult(
-        "computed", int(counts["members"]), int(counts["entered"] or 0), int(counts["gone"] or 0), None, state.generation
+        "computed",
+        int(counts["members"]),
+        int(counts["entered"] or 0),
+        int(counts["gone"] or 0),
+        None,
+        state.generation,
     )
     reader.atomically(
         [
@@ -219,7 +224,8 @@ def visible_sql(segment: Segment, flagged: frozenset[str]) -> str:
     for table in list(tree.find_all(exp.Table)):
         if f"{table.db}.{table.name}" in flagged:
             certain = sqlglot.parse_one(
-                f"SELECT * FROM {table.db}.{table.name} WHERE NOT COALESCE(is_inferred_identity, FALSE)", read="bigquery"
+                f"SELECT * FROM {table.db}.{table.name} WHERE NOT COALESCE(is_inferred_identity, FALSE)",
+                read="bigquery",
             )
             alias = exp.TableAlias(this=exp.to_identifier(table.alias or table.name))
             table.replace(exp.Subquery(this=certain, alias=alias))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from typing import cast
 
 import msgspec
-from isal import igzip
+from isal import igzip, isal_zlib
 
 from include.connect.cursor import instant
 from include.connect.records import BrokenAnswer
 
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-hubspot-correlation-id", "x-zendesk-request-id", "cf-ray")
+REQUEST_ID_FIELDS = ("correlationId", "instance", "request_id")
 RESET_HEADERS = ("x-ratelimit-reset", "ratelimit-reset", "x-rate-limit-reset", "rate-limit-reset")
+DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, cast("type[Exception]", isal_zlib.error))
 DELTA_BELOW = 10**6
 """Reset headers below this are seconds to wait; above, a time."""
 
@@ -29,9 +32,15 @@ def decompressed(body: bytes, encoding: str) -> bytes:
     if encoding not in ("gzip", "x-gzip"):
         raise BrokenAnswer(f"the answer is packed as {encoding}")
     try:
-        return bytes(igzip.decompress(body))
-    except (EOFError, OSError, igzip.IsalError) as error:
+        return unpacked(body)
+    except DAMAGED as error:
         raise BrokenAnswer("the packed answer was cut short") from error
+
+
+def unpacked(data: bytes) -> bytes:
+    """What a gzip file holds."""
+    unpack: Callable[[bytes], bytes] = igzip.decompress
+    return unpack(data)
 
 
 def request_id(headers: Mapping[str, str], body: bytes = b"") -> str | None:
@@ -40,7 +49,7 @@ def request_id(headers: Mapping[str, str], body: bytes = b"") -> str | None:
     if found is None and body[:1] == b"{":
         try:
             envelope = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-            named = next((envelope[name] for name in ("correlationId", "instance", "request_id") if name in envelope), None)
+            named = next((envelope[name] for name in REQUEST_ID_FIELDS if name in envelope), None)
             found = msgspec.json.decode(named) if named is not None else None
         except msgspec.DecodeError:
             return None
@@ -55,9 +64,9 @@ def asked_to_wait(headers: Mapping[str, str], now: float) -> float | None:
         try:
             return max(0.0, float(retry_after))
         except ValueError:
-            pass_until = _http_date(retry_after)
-            if pass_until is not None:
-                return max(0.0, pass_until - now)
+            until = _http_date(retry_after)
+            if until is not None:
+                return max(0.0, until - now)
     for name in RESET_HEADERS:
         value = headers.get(name, "").strip()
         if not value:

@@ -48,10 +48,11 @@ class Connection:
         needed = [name for _, name, _, _ in string.Formatter().parse(template) if name]
         missing = [name for name in needed if not fields.get(name)]
         if missing:
+            variable = environment_variable(self.name, self.account)
             raise FixCredentials(
                 f"the connection has no {' and no '.join(missing)}",
                 where=f"connection {self.id}",
-                fix=f"Add it to {environment_variable(self.name, self.account)} or under Admin > Connections in Airflow.",
+                fix=f"Add it to {variable} or under Admin > Connections of Airflow.",
             )
         return template.format_map({name: fields[name] for name in needed})
 
@@ -73,8 +74,7 @@ def read_connection(name: str, account: str = DEFAULT_ACCOUNT) -> Connection:
         FixCredentials: there is none, or its extra is not a JSON object.
     """
     from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowRuntimeError
-    from airflow.sdk.exceptions import AirflowNotFoundException
+    from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
     where = f"connection {connection_id(name, account)}"
     try:
@@ -90,7 +90,9 @@ def read_connection(name: str, account: str = DEFAULT_ACCOUNT) -> Connection:
     except ValueError:
         extra = None
     if not isinstance(extra, dict):
-        raise FixCredentials("its extra is not a JSON object", where=where, fix='Write the extra as {"field": "value"}.')
+        raise FixCredentials(
+            "its extra is not a JSON object", where=where, fix='Write the extra as {"field": "value"}.'
+        )
     return Connection(name, account, _base_url(found), found.login or "", found.password or "", extra)
 
 

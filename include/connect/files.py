@@ -124,8 +124,13 @@ class Files:
 
     def remove_empty(self, path: str) -> None:
         """Remove a local folder if nothing is in it."""
-        if self._is_local and not self.names(path):
+        if not self._is_local:
+            return
+        try:
             Path(self._full(path)).rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                raise
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"

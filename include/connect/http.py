@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -202,7 +201,7 @@ class Session:
             raise StopSync(
                 f"a {method} was refused before it was sent: writes are not allowed in this environment",
                 where=where,
-                fix=f'Outside prod, the extra of connection {self.connection.id} needs "allow_writes_in": ["dev"] or the like.',
+                fix=f'To allow them, name the environment in "allow_writes_in" of connection {self.connection.id}.',
             )
         url = self._url(path, params)
         options: dict[str, Any] = {"headers": {**self.source.headers, **(headers or {})}}
@@ -290,7 +289,7 @@ class Session:
         except (aiohttp.ClientPayloadError, BrokenAnswer):
             self._gate.failed()
             return _Again("the answer was cut short")
-        except (TimeoutError, asyncio.TimeoutError):
+        except TimeoutError:
             self._gate.failed()
             return _Again(f"no answer within {time.perf_counter() - started:.0f} s")
         except (aiohttp.InvalidURL, aiohttp.ClientSSLError, aiohttp.TooManyRedirects) as error:

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from isal import igzip
 from msgspec import Struct, field
 
+from include.connect.answers import unpacked
 from include.connect.errors import RetryLater
 from include.connect.files import Files
+from include.connect.source import Kind
 from include.run import Run
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Manifest(Struct, frozen=True):
     stream: str
     run_id: str
     attempt: int
-    kind: str
+    kind: Kind
     seq: int
     as_of: datetime
     started_at: datetime
@@ -117,16 +118,14 @@ def latest_manifest(root: str, source: str, account: str, stream: str) -> Manife
 
 def list_manifests(root: str, source: str, account: str, stream: str) -> list[Manifest]:
     """Every committed manifest of a stream, in order of commit."""
-    return sorted(
-        _newest_first(Files(root), stream_folder(source, account, stream)), key=lambda manifest: manifest.seq
-    )
+    return sorted(_newest_first(Files(root), stream_folder(source, account, stream)), key=lambda manifest: manifest.seq)
 
 
 def landed_records(root: str, manifest: Manifest) -> Iterator[bytes]:
     """The vendor's bytes of every record of a manifest, part by part."""
     files = Files(root)
     for part in manifest.parts:
-        for line in igzip.decompress(files.read(part.path)).splitlines():
+        for line in unpacked(files.read(part.path)).splitlines():
             yield bytes(msgspec.json.decode(line, type=_Line).payload)
 
 

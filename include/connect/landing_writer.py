@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from isal import igzip
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from include.connect.cursor import written
 from include.connect.files import Files
 from include.connect.landing import CHECKPOINT, MANIFEST, Manifest, Part, Rejected, Span, digest_of, run_folder
+from include.connect.source import Kind
 from include.run import Run
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,9 @@ class Checkpoint(Struct):
     shape: str
     resume: str
     cursor: str | None
-    cursor_from: str | None
+    highest: str | None
     window: Span
-    kind: str
+    kind: Kind
     parts: list[Part]
     rejected: list[Rejected]
     requests: int
@@ -50,7 +50,10 @@ class Checkpoint(Struct):
     throttled: int
     throttled_seconds: float
     started_at: datetime
-    tail: list[str]
+    last_page: dict[str, int]
+
+
+_gzip_file: Callable[..., Any] = igzip.IGzipFile
 
 
 class _Growing:
@@ -58,7 +61,7 @@ class _Growing:
 
     def __init__(self) -> None:
         self._buffer = io.BytesIO()
-        self._gzip: Any = igzip.IGzipFile(fileobj=self._buffer, mode="wb", compresslevel=1, mtime=0)
+        self._gzip = _gzip_file(fileobj=self._buffer, mode="wb", compresslevel=1, mtime=0)
         self.records = 0
         self.bytes = 0
 
@@ -95,6 +98,11 @@ class LandingWriter:
         return sum(part.records for part in self.parts) + self._part.records
 
     @property
+    def has_unfinished(self) -> bool:
+        """Whether something is not in a finished part yet."""
+        return bool(self._part.records or self._bad.records)
+
+    @property
     def quarantined(self) -> int:
         """Records put aside so far."""
         return sum(part.records for part in self.rejected) + self._bad.records
@@ -114,7 +122,7 @@ class LandingWriter:
             except msgspec.MsgspecError:
                 log.warning("unreadable checkpoint, starting afresh path=%s", path)
                 return None
-            if found.shape != shape or not all(self._is_whole(part) for part in (*found.parts, *found.rejected)):
+            if found.shape != shape or not self._are_whole([*found.parts, *found.rejected]):
                 log.warning("parts of an earlier attempt do not fit, starting afresh path=%s", path)
                 return None
             self.parts, self.rejected = list(found.parts), list(found.rejected)
@@ -126,20 +134,29 @@ class LandingWriter:
         """Start afresh after all: the vendor no longer knows the place to go on from."""
         self.parts, self.rejected = [], []
 
-    def add(self, key: str, payload: Raw | bytes, extracted_at: str) -> bytes:
-        """The line of one record."""
+    @staticmethod
+    def line(key: str, payload: bytes, extracted_at: str) -> bytes:
+        """One record as it lies in a part."""
         return b'{"_key":%b,"_extracted_at":"%b","_payload":%b}\n' % (
             msgspec.json.encode(key),
             extracted_at.encode(),
-            payload if isinstance(payload, bytes) else bytes(payload),
+            payload,
         )
 
-    def write(self, lines: Sequence[bytes], rejected: Sequence[tuple[bytes, str]], now: float) -> bool:
+    @staticmethod
+    def rejected_line(data: bytes, reason: str, extracted_at: str) -> bytes:
+        """What is no usable record, as text, since it may be no JSON that a warehouse takes."""
+        text = data.decode("utf-8", "backslashreplace")
+        return msgspec.json.encode({"_reason": reason, "_extracted_at": extracted_at, "_text": text}) + b"\n"
+
+    def write(
+        self, lines: Sequence[bytes], rejected: Sequence[tuple[bytes, str]], extracted_at: str, now: float
+    ) -> bool:
         """Append a page; True where its part has grown enough to be finished."""
         if lines:
             self._part.add(lines)
         if rejected:
-            self._bad.add([_rejected_line(data, reason) for data, reason in rejected])
+            self._bad.add([self.rejected_line(data, reason, extracted_at) for data, reason in rejected])
             self._reasons.update(reason for _, reason in rejected)
         if self._part_since is None:
             self._part_since = now
@@ -190,7 +207,7 @@ class LandingWriter:
             if leftover not in named:
                 self._files.remove(leftover)
         for name in self._files.names(self.folder):
-            if name.startswith("attempt="):
+            if _attempt_number(name):
                 self._files.remove_empty(f"{self.folder}/{name}")
         return committed
 
@@ -204,9 +221,9 @@ class LandingWriter:
             number += 1
         self.attempt = number
 
-    def _is_whole(self, part: Part | Rejected) -> bool:
+    def _are_whole(self, parts: Sequence[Part | Rejected]) -> bool:
         try:
-            return digest_of(self._files.read(part.path)) == part.sha256
+            return all(digest_of(self._files.read(part.path)) == part.sha256 for part in parts)
         except FileNotFoundError:
             return False
 
@@ -214,13 +231,3 @@ class LandingWriter:
 def _attempt_number(name: str) -> int:
     number = name.removeprefix("attempt=")
     return int(number) if number.isdecimal() else 0
-
-
-def _rejected_line(data: bytes, reason: str) -> bytes:
-    """A rejected record as JSON text, since it may be no JSON that a warehouse takes."""
-    line = {
-        "_reason": reason,
-        "_extracted_at": written(datetime.now(UTC)),
-        "_text": data.decode("utf-8", "backslashreplace"),
-    }
-    return msgspec.json.encode(line) + b"\n"

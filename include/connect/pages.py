@@ -29,7 +29,7 @@ class Step:
 class Paging(Protocol):
     """A way of paging. Tokens are text, and enough to go on in another process."""
 
-    def ask(self, token: str | None) -> Mapping[str, Scalar]:
+    def ask(self, token: str | None) -> Mapping[str, Any]:
         """Parameters that ask for the page of this token; None is the first page."""
         ...
 
@@ -63,7 +63,7 @@ class OffsetPages:
         """Records that are asked for twice."""
         return max(1, self.size // 100)
 
-    def ask(self, token: str | None) -> Mapping[str, Scalar]:
+    def ask(self, token: str | None) -> Mapping[str, Any]:
         """Size and offset."""
         return {self.limit: self.size, self.offset: self._read(token)[0]}
 
@@ -100,6 +100,7 @@ class TokenPages:
         limit: parameter that takes the page size.
         size: page size.
         end: dotted path of a flag that is true on the last page.
+        first: parameters of the first page only.
         place: whether parameters go into the query or the JSON body.
     """
 
@@ -108,12 +109,13 @@ class TokenPages:
     limit: str | None = "limit"
     size: int = 100
     end: str | None = None
+    first: Mapping[str, Scalar] = field(default_factory=dict)
     place: Literal["query", "body"] = "query"
 
-    def ask(self, token: str | None) -> Mapping[str, Scalar]:
+    def ask(self, token: str | None) -> Mapping[str, Any]:
         """Size, and the token from the second page on."""
         sized: dict[str, Scalar] = {self.limit: self.size} if self.limit else {}
-        return sized if token is None else {**sized, self.param: token}
+        return {**sized, **self.first} if token is None else {**sized, self.param: token}
 
     def after(self, token: str | None, body: Body, key_of: Callable[[Any], str | None]) -> Step:
         """The token in the answer."""
@@ -133,7 +135,7 @@ class LastIdPages:
     size: int = 100
     place: Literal["query", "body"] = "query"
 
-    def ask(self, token: str | None) -> Mapping[str, Scalar]:
+    def ask(self, token: str | None) -> Mapping[str, Any]:
         """Size, and the last id from the second page on."""
         return {self.limit: self.size} if token is None else {self.limit: self.size, self.param: token}
 
@@ -151,7 +153,7 @@ class OnePage:
 
     place: Literal["query", "body"] = "query"
 
-    def ask(self, token: str | None) -> Mapping[str, Scalar]:
+    def ask(self, token: str | None) -> Mapping[str, Any]:
         """Nothing to add."""
         return {}
 

@@ -119,7 +119,7 @@ class Lifter:
         self._key = tuple(tuple(path.split(".")) for path in key)
         self._cursor = tuple(cursor.split(".")) if cursor else None
         paths = [*self._key, *([self._cursor] if self._cursor else [])]
-        self._decoder = msgspec.json.Decoder(_struct(paths))
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct(paths))
         self._getters = [_attributes(path) for path in self._key]
         self._cursor_getter = _attributes(self._cursor) if self._cursor else None
 

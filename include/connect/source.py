@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Raw
 
@@ -158,7 +159,8 @@ class Source:
     Args:
         name: connection id, file name and prefix of the raw tables.
         title: what people call it.
-        base_url: the vendor's real address; `{field}` comes from the connection. A connection's host replaces it.
+        base_url: the vendor's real address; `{field}` comes from the connection. A connection's host replaces it,
+            but for its path (the API's version), which is added where the host lacks it.
         auth: how calls say who we are.
         pages: how lists are paged.
         budget: the vendor's limit per account.
@@ -204,4 +206,8 @@ class Source:
         Raises:
             FixCredentials: the address needs a field that the connection does not have.
         """
-        return (connection.base_url or connection.fill(self.base_url, self.fields)).rstrip("/")
+        if connection.base_url is None:
+            return connection.fill(self.base_url, self.fields).rstrip("/")
+        path = urlsplit(self.base_url).path.rstrip("/")
+        given = connection.base_url.rstrip("/")
+        return given if given.endswith(path) else given + path

@@ -41,7 +41,9 @@ _EDGE_DAYS = 0.4  # nothing happens this close to the end of the window: a run a
 _RECENT = (0.2, WINDOW_DAYS - _EDGE_DAYS)
 _OLD = (WINDOW_DAYS + _EDGE_DAYS, 118.0)
 _LONG_AGO = (36.0, 118.0)
+_CONSENTS = ("subscribed", "unsubscribed", "cleaned", "pending", "archived")
 _SUBJECTS = ("Cannot sign in", "Invoice question", "Delivery is late", "Feature request", "Wrong item", "Refund please")
+_STATUSES = ("new", "open", "pending", "hold", "solved", "closed")
 _CURRENCIES = ("usd", "eur", "gbp")
 
 
@@ -93,7 +95,7 @@ class _Accounts:
         for person in self.crowd.people:
             fate = fates.get(person.person_id)
             if fate is None:
-                draw = rng.choices(("subscribed", "unsubscribed", "cleaned", "pending", "archived"), (82, 10, 4, 2, 2))[0]
+                draw = rng.choices(_CONSENTS, (82, 10, 4, 2, 2))[0]
                 fate = (draw if rng.random() < 0.69 else "none", "")
             main, second = fate
             if main != "none":
@@ -111,14 +113,14 @@ class _Accounts:
         """Status of the main and the second address of everybody at risk: most can be written to, some must not."""
         waiting = list(self.crowd.at_risk)
         some = max(1, round(len(waiting) * 0.05)) if len(waiting) >= 8 else 0
-        fates = {who: ("unsubscribed", "") for who in waiting[:some]}
-        fates |= {who: ("none", "") for who in waiting[some : 2 * some]}
-        fates |= {who: ("cleaned", "") for who in waiting[2 * some : 2 * some + some // 2]}
+        fates = dict.fromkeys(waiting[:some], ("unsubscribed", ""))
+        fates |= dict.fromkeys(waiting[some : 2 * some], ("none", ""))
+        fates |= dict.fromkeys(waiting[2 * some : 2 * some + some // 2], ("cleaned", ""))
         rest = [who for who in waiting if who not in fates]
         twofold = [who for who in rest if len(self.crowd.people[who - 1].emails) > 1][:some]
         # A no on one address is a no for the person, whatever another address says.
-        fates |= {who: ("subscribed", "unsubscribed") for who in twofold}
-        return {who: ("subscribed", "") for who in rest} | fates
+        fates |= dict.fromkeys(twofold, ("subscribed", "unsubscribed"))
+        return dict.fromkeys(rest, ("subscribed", "")) | fates
 
     def _member(self, whose: int | None, email: str, status: str, person: Person | None) -> None:
         rng = self.rng
@@ -308,7 +310,7 @@ class _Accounts:
     def _ticket(self, who: int | None, requester: int, days: tuple[float, float], status: str | None = None) -> None:
         created = self._ago(days)
         updated = self._after(created) if self.rng.random() < 0.7 else created
-        status = status or self.rng.choices(("new", "open", "pending", "hold", "solved", "closed"), (1, 3, 2, 1, 4, 4))[0]
+        status = status or self.rng.choices(_STATUSES, (1, 3, 2, 1, 4, 4))[0]
         number = 1001 + len(self.world.zendesk_tickets)
         subject = self.rng.choice(_SUBJECTS)
         self.world.zendesk_tickets.append(ZendeskTicket(number, who, requester, subject, status, created, updated))
@@ -348,7 +350,9 @@ class _Accounts:
         phone = spell_phone(rng, person.phone) if rng.random() < 0.4 else None
         number = f"cus_{rng.getrandbits(56):014x}"
         self.world.stripe_customers.append(
-            StripeCustomer(person.person_id, number, email, person.name, phone, metadata, self._ago((118.5, HISTORY_DAYS)))
+            StripeCustomer(
+                person.person_id, number, email, person.name, phone, metadata, self._ago((118.5, HISTORY_DAYS))
+            )
         )
         return number
 

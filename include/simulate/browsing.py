@@ -32,7 +32,10 @@ _PAGES = tuple(
     for referrer in _REFERRERS
 )
 _PRODUCTS = tuple(
-    (f"{SITE}/products/{number}", {"product_id": f"sku-{number}", "product_name": f"Lamp {number}", "price": f"{price}.00"})
+    (
+        f"{SITE}/products/{number}",
+        {"product_id": f"sku-{number}", "product_name": f"Lamp {number}", "price": f"{price}.00"},
+    )
     for number, price in enumerate(range(19, 259, 12), start=1)
 )
 _TRACKS = ("Product Viewed", "Product Viewed", "Product Viewed", "Product Added", "Checkout Started")

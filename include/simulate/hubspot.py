@@ -68,8 +68,6 @@ class HubSpot(Vendor):
             read(properties + "/{name}", self._property),
         ]
 
-    # -- the portal's manners -----------------------------------------------------------------------------------
-
     def accepts(self, call: Call) -> bool:
         """A private app's token."""
         return call.bearer() == TOKEN
@@ -153,8 +151,6 @@ class HubSpot(Vendor):
                 return self._shelves[name]
         raise self._invalid(f"Unable to infer object type from: {call.params['type']}")
 
-    # -- reading ------------------------------------------------------------------------------------------------
-
     def _render(
         self, shelf: Shelf, record: Record, wanted: Sequence[str] | None, linked: Sequence[str] = ()
     ) -> dict[str, Any]:
@@ -231,8 +227,6 @@ class HubSpot(Vendor):
         results = [self._render(shelf, record, body.get("properties")) for record in found if record is not None]
         return self._batched(results, [self._not_found(shelf, missing)] if missing else [], began, 200)
 
-    # -- writing ------------------------------------------------------------------------------------------------
-
     def _inputs(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         rows = body.get("inputs")
         if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
@@ -275,8 +269,7 @@ class HubSpot(Vendor):
         return self._single(lambda: self._write(self._shelf(call), None, self.json(call).get("properties")), 201)
 
     def _patch(self, call: Call) -> Response:
-        shelf = self._shelf(call)
-        record = self._found(call, shelf)
+        shelf, record = self._shelf(call), self._found(call, self._shelf(call))
         return self._single(lambda: self._write(shelf, record, self.json(call).get("properties")), 200)
 
     def _single(self, act: Callable[[], dict[str, Any]], status: int) -> Response:
@@ -286,8 +279,7 @@ class HubSpot(Vendor):
             raise self._refuse(problem) from None
 
     def _delete(self, call: Call) -> Response:
-        shelf = self._shelf(call)
-        shelf.archive(self._found(call, shelf), self._now())
+        self._shelf(call).archive(self._found(call, self._shelf(call)), self._now())
         return Response(None, 204)
 
     def _batch_archive(self, call: Call) -> Response:
@@ -379,8 +371,6 @@ class HubSpot(Vendor):
         body |= {"startedAt": iso(began), "completedAt": iso(self._now())}
         return self.reply(body, 207 if errors else status)
 
-    # -- properties ---------------------------------------------------------------------------------------------
-
     def _properties(self, call: Call) -> Response:
         return self.reply({"results": list(self._shelf(call).definitions.values())})
 
@@ -398,8 +388,7 @@ class HubSpot(Vendor):
             raise self._invalid(f"Required fields are missing: {', '.join(absent)}")
         if given["name"] in shelf.definitions:
             raise self._refuse(Problem("OBJECT_ALREADY_EXISTS", "A property of that name exists", status=409))
-        more = {key: value for key, value in given.items() if key not in ("name", "type")}
-        shelf.definitions[given["name"]] = definition(given["name"], given["type"], built_in=False, **more)
+        shelf.definitions[given["name"]] = definition(given["name"], given["type"], built_in=False, given=given)
         return self.reply(shelf.definitions[given["name"]], 201)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -95,6 +96,19 @@ class Problem(Exception):
     context: Mapping[str, Sequence[str]] = field(default_factory=dict)
     code: str | None = None
     status: int = 400
+
+
+class _Ids(Sequence[tuple[int, int]]):
+    """A list of ids in the form of an order's pairs."""
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        self._ids = ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, index: Any) -> Any:
+        return 0, self._ids[index]
 
 
 Found = tuple[list[Record], int]
@@ -222,10 +236,11 @@ class Shelf:
         filters = groups[0].get("filters", []) if len(groups) == 1 else []
         low, high = self._modified_range(filters)
         first, last = self._id_range(filters)
-        if all(_is_range(rule, self.modified_name) for rule in filters) and name == self.modified_name:
+        is_plain = len(groups) < 2 and all(_is_range(rule, name) for rule in filters)
+        if is_plain and name == self.modified_name:
             return self._slice(self.modified.pairs, low, high, start, limit, descending)
-        if all(_is_range(rule, "hs_object_id") for rule in filters) and name == "hs_object_id" and len(groups) < 2:
-            return self._slice([(0, key) for key in self.ids[first:last]], 0, last - first, start, limit, descending)
+        if is_plain and name == "hs_object_id":
+            return self._slice(_Ids(self.ids), first, last, start, limit, descending)
         matches = [record for record in self._candidates(low, high, first, last) if self._matches(record, groups)]
         matches.sort(key=lambda record: self._sort_key(record, name), reverse=descending)
         return matches[start : start + limit], len(matches)
@@ -275,15 +290,15 @@ class Shelf:
         )
 
     def _holds(self, value: str | None, rule: Mapping[str, Any]) -> bool:
-        operator = rule["operator"]
-        if operator in ("HAS_PROPERTY", "NOT_HAS_PROPERTY"):
-            return (value is not None) == (operator == "HAS_PROPERTY")
-        if operator in ("IN", "NOT_IN"):
+        kind: str = rule["operator"]
+        if kind in ("HAS_PROPERTY", "NOT_HAS_PROPERTY"):
+            return (value is not None) == (kind == "HAS_PROPERTY")
+        if kind in ("IN", "NOT_IN"):
             among = value is not None and value.lower() in {str(one).lower() for one in rule.get("values", ())}
-            return among == (operator == "IN")
+            return among == (kind == "IN")
         if value is None:
-            return operator == "NEQ"
-        return _OPERATORS[operator](*_comparable(value, str(rule.get("value", ""))))
+            return kind == "NEQ"
+        return _OPERATORS[kind](*_comparable(value, str(rule.get("value", ""))))
 
     def _sort_key(self, record: Record, name: str) -> tuple[bool, float, str, int]:
         value = self.value(record, name)
@@ -329,8 +344,9 @@ def shelves(population: Population) -> dict[str, Shelf]:
     return {"contacts": shelf, "companies": Shelf("companies", companies), "deals": Shelf("deals", deals)}
 
 
-def definition(name: str, type_: str, *, built_in: bool, **given: Any) -> dict[str, Any]:
+def definition(name: str, type_: str, *, built_in: bool, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A property definition as `/crm/v3/properties` shows it."""
+    given = given or {}
     return {
         "name": name,
         "label": given.get("label", name),
@@ -351,12 +367,12 @@ def definition(name: str, type_: str, *, built_in: bool, **given: Any) -> dict[s
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "EQ": lambda left, right: left == right,
-    "NEQ": lambda left, right: left != right,
-    "LT": lambda left, right: left < right,
-    "LTE": lambda left, right: left <= right,
-    "GT": lambda left, right: left > right,
-    "GTE": lambda left, right: left >= right,
+    "EQ": operator.eq,
+    "NEQ": operator.ne,
+    "LT": operator.lt,
+    "LTE": operator.le,
+    "GT": operator.gt,
+    "GTE": operator.ge,
     "CONTAINS_TOKEN": lambda left, right: str(right).strip("*") in str(left),
 }
 OPERATORS = frozenset({*_OPERATORS, "HAS_PROPERTY", "NOT_HAS_PROPERTY", "IN", "NOT_IN"})

@@ -6,27 +6,31 @@ import hashlib
 import random
 import unicodedata
 
-FIRST_NAMES = tuple(
-    "Aaron Abigail Ada Adam Agnes Aisha Alan Albert Alice Alma Amara Amir Anders Andrea Anna Anton Arjun Arthur Astrid "
-    "August Aylin Beatriz Benedikt Bianca Boris Bruno Camila Carl Carmen Cecilia Chen Chloé Clara Conrad Daniel Daria "
-    "David Deborah Dimitri Dolores Edith Eduardo Elena Elias Ella Emil Emma Erik Esther Eva Fatima Felix Fiona Florian "
-    "Frances Frida Gabriel Georg Gloria Greta Gustav Hannah Harald Hassan Helena Henry Hugo Ibrahim Ida Ingrid Irene "
-    "Isaac Ivan Jana Jasmin Joanna Johan Jonas José Judith Julia Karim Katja Kenji Kirsten Lars Laura Leila Leo Lucía "
-    "Ludwig Maja Malik Marco Marta Mateo Matilda Max Mei Mira Mohammed Nadia Naomi Nicolás Nils Nina Noah Olga Oliver "
-    "Omar Oscar Otto Paula Pedro Petra Priya Rafael Ralph Renée Rita Robert Rosa Ruben Ruth Samuel Sara Selma Sofia "
-    "Stefan Tamar Theo Thomas Tomás Ursula Valentin Vera Victor Wanda William Xenia Yara Yusuf Zoë".split()
+_FIRST = (
+    "Aaron Abigail Ada Adam Agnes Aisha Alan Albert Alice Alma Amara Amir Anders Andrea Anna Anton Arjun Arthur "
+    "Astrid August Aylin Beatriz Benedikt Bianca Boris Bruno Camila Carl Carmen Cecilia Chen Chloé Clara Conrad "
+    "Daniel Daria David Deborah Dimitri Dolores Edith Eduardo Elena Elias Ella Emil Emma Erik Esther Eva Fatima "
+    "Felix Fiona Florian Frances Frida Gabriel Georg Gloria Greta Gustav Hannah Harald Hassan Helena Henry Hugo "
+    "Ibrahim Ida Ingrid Irene Isaac Ivan Jana Jasmin Joanna Johan Jonas José Judith Julia Karim Katja Kenji "
+    "Kirsten Lars Laura Leila Leo Lucía Ludwig Maja Malik Marco Marta Mateo Matilda Max Mei Mira Mohammed Nadia "
+    "Naomi Nicolás Nils Nina Noah Olga Oliver Omar Oscar Otto Paula Pedro Petra Priya Rafael Ralph Renée Rita "
+    "Robert Rosa Ruben Ruth Samuel Sara Selma Sofia Stefan Tamar Theo Thomas Tomás Ursula Valentin Vera Victor "
+    "Wanda William Xenia Yara Yusuf Zoë"
 )
-LAST_NAMES = tuple(
-    "Abbott Adler Ahmed Almeida Andersen Arnold Bach Baker Bauer Becker Bennett Berg Bianchi Bishop Blake Brandt Brooks "
-    "Bryant Burke Campos Carter Castillo Chang Clarke Cohen Conti Costa Cruz Dahl Daniels Dawson Delgado Dietrich Dixon "
-    "Dubois Duarte Eriksen Esposito Falk Farrell Fernández Ferrari Fischer Fleming Fontaine Foster Franke Fuentes Gallo "
-    "García Gibson Graf Grant Greco Haas Hale Hansen Hartmann Hayashi Heller Herrera Hoffmann Holm Horn Hughes Ibáñez "
-    "Iqbal Ito Jansen Jarvis Jensen Kaiser Kaplan Keller Khan Klein Kowalski Krüger Kumar Lambert Lange Larsen Leclerc "
-    "Lehmann Lindgren López Lund Maier Malone Mancini Marsh Martín Mendoza Meyer Moreau Morgan Müller Nakamura Nguyen "
-    "Nilsson Norton Novak Okafor Olsen Ortega Osborne Park Patel Peralta Petrov Quinn Ramírez Reyes Ricci Richter Romano "
-    "Rossi Roux Sanders Santos Schmitt Schulz Silva Singh Soto Steiner Suzuki Takeda Thorne Torres Vargas Vidal Vogel "
-    "Wagner Walsh Weber Winter Wolf Yamada Young Zeller Zimmermann".split()
+_LAST = (
+    "Abbott Adler Ahmed Almeida Andersen Arnold Bach Baker Bauer Becker Bennett Berg Bianchi Bishop Blake Brandt "
+    "Brooks Bryant Burke Campos Carter Castillo Chang Clarke Cohen Conti Costa Cruz Dahl Daniels Dawson Delgado "
+    "Dietrich Dixon Dubois Duarte Eriksen Esposito Falk Farrell Fernández Ferrari Fischer Fleming Fontaine Foster "
+    "Franke Fuentes Gallo García Gibson Graf Grant Greco Haas Hale Hansen Hartmann Hayashi Heller Herrera "
+    "Hoffmann Holm Horn Hughes Ibáñez Iqbal Ito Jansen Jarvis Jensen Kaiser Kaplan Keller Khan Klein Kowalski "
+    "Krüger Kumar Lambert Lange Larsen Leclerc Lehmann Lindgren López Lund Maier Malone Mancini Marsh Martín "
+    "Mendoza Meyer Moreau Morgan Müller Nakamura Nguyen Nilsson Norton Novak Okafor Olsen Ortega Osborne Park "
+    "Patel Peralta Petrov Quinn Ramírez Reyes Ricci Richter Romano Rossi Roux Sanders Santos Schmitt Schulz Silva "
+    "Singh Soto Steiner Suzuki Takeda Thorne Torres Vargas Vidal Vogel Wagner Walsh Weber Winter Wolf Yamada "
+    "Young Zeller Zimmermann"
 )
+FIRST_NAMES = tuple(_FIRST.split())
+LAST_NAMES = tuple(_LAST.split())
 DOMAINS = (
     "example.com",
     "example.org",

@@ -8,19 +8,34 @@ are left out of the score, whatever the answer says of them.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from urllib.parse import parse_qsl, urlsplit
 
 from include.simulate.names import hash_email
-from include.simulate.people import Person, Population, WebEvent
+from include.simulate.people import (
+    CalendlyBooking,
+    HubspotContact,
+    MailchimpMember,
+    Person,
+    Population,
+    StripeCharge,
+    StripeCustomer,
+    WebEvent,
+    ZendeskTicket,
+    ZendeskUser,
+)
 
 WINDOW = timedelta(days=30)
 _REFUSALS = frozenset({"unsubscribed", "cleaned"})
 
 Identifier = tuple[str, str]
+Event = WebEvent | CalendlyBooking | StripeCharge | ZendeskTicket
+Record = MailchimpMember | HubspotContact | ZendeskUser | StripeCustomer
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +109,15 @@ def reachable_by_zendesk(population: Population, as_of: datetime) -> set[int]:
 
 def people_of_events(population: Population) -> dict[str, int | None]:
     """Whose every event is, by event key; None for events of nobody."""
-    people: dict[str, int | None] = {f"segment/{event.event_id}": event.person_id for event in population.web_events}
-    people |= {f"calendly/{booking.invitee_uuid}": booking.person_id for booking in population.calendly_bookings}
-    people |= {f"stripe/{charge.id}": charge.person_id for charge in population.stripe_charges}
-    people |= {f"zendesk/{ticket.id}": ticket.person_id for ticket in population.zendesk_tickets}
-    return people
+    return {key: event.person_id for key, event in _events(population)}
 
 
 def score(population: Population, assignment: Mapping[str, str | None]) -> Score:
     """Score an assignment of event keys to customer ids; an event without a customer stands alone."""
-    people = people_of_events(population)
-    same_person = _pairs(Counter(whose for whose in people.values() if whose is not None).values())
-    together, right, holdings = _count(people, assignment)
-    _, right_of_oracle, _ = _count(people, oracle(population))
+    same_person = _pairs(Counter(event.person_id for _, event in _events(population) if event.person_id).values())
+    together, right, holdings = _count(population, assignment)
+    parts, nodes = _oracle(population)
+    right_of_oracle = _pairs(Counter(map(parts.root, nodes)).values())
     precision = right / together if together else 1.0
     recall = right / same_person if same_person else 1.0
     oracle_recall = right_of_oracle / same_person if same_person else 1.0
@@ -117,7 +128,7 @@ def score(population: Population, assignment: Mapping[str, str | None]) -> Score
         f1=2 * precision * recall / (precision + recall) if precision + recall else 0.0,
         oracle_recall=oracle_recall,
         recall_of_oracle=recall / oracle_recall if oracle_recall else 1.0,
-        people_true=len(_whose(people.values())),
+        people_true=len(_whose(event.person_id for _, event in _events(population))),
         people_found=len(holdings),
         wrong_merges=tuple(sorted(wrong)),
         largest_wrong_merge=max((events.total() for events in wrong.values()), default=0),
@@ -132,19 +143,28 @@ def oracle(population: Population) -> dict[str, str]:
     then; the connected parts of each person are the customers. A shared inbox, a placeholder or somebody
     else's time at a tablet links nothing; a device that never identified itself stays alone.
     """
+    parts, nodes = _oracle(population)
+    scored = (key for key, event in _events(population) if event.person_id is not None)
+    return {key: f"part-{parts.root(node)}" for key, node in zip(scored, nodes, strict=True)}
+
+
+def _oracle(population: Population) -> tuple[_Parts, array[int]]:
+    """The linked identifiers, and for each event of somebody, in order, the node it hangs on."""
     parts = _Parts()
     people = {person.person_id: _Own(person) for person in population.people}
-    for whose, record in _records(population):
-        if whose is not None:
-            parts.join(whose, people[whose].keep(record))
-    assignment: dict[str, str] = {}
-    nodes: dict[str, int] = {}
-    for key, whose, identifiers in _events(population):
-        if whose is not None:
-            nodes[key] = parts.join(whose, people[whose].keep(identifiers))
-    for key, node in nodes.items():
-        assignment[key] = f"part-{parts.root(node)}"
-    return assignment
+    for record in chain(
+        population.mailchimp_members,
+        population.hubspot_contacts,
+        population.zendesk_users,
+        population.stripe_customers,
+    ):
+        if record.person_id is not None:
+            parts.join(record.person_id, people[record.person_id].keep(_identifiers(record)))
+    nodes = array("q")
+    for _, event in _events(population):
+        if event.person_id is not None:
+            nodes.append(parts.join(event.person_id, people[event.person_id].keep(_identifiers(event))))
+    return parts, nodes
 
 
 class _Own:
@@ -214,35 +234,37 @@ class _Parts:
         return node
 
 
-def _records(population: Population) -> Iterator[tuple[int | None, list[Identifier]]]:
-    for member in population.mailchimp_members:
-        yield member.person_id, _named(mailchimp_member_id=member.email, email=member.email, phone=member.phone)
-    for contact in population.hubspot_contacts:
-        found = _named(hubspot_contact_id=str(contact.id), email=contact.email, phone=contact.phone)
-        found += [("email", email) for email in contact.additional_emails]
-        found += [("hubspot_contact_id", str(merged)) for merged in contact.merged_ids]
-        yield contact.person_id, found
-    for user in population.zendesk_users:
-        found = _named(zendesk_user_id=str(user.id), email=user.email, phone=user.phone, user_id=user.external_id)
-        yield user.person_id, found
-    for customer in population.stripe_customers:
-        account = customer.metadata.get("user_id")
-        found = _named(stripe_customer_id=customer.id, email=customer.email, phone=customer.phone, user_id=account)
-        yield customer.person_id, found
-
-
-def _events(population: Population) -> Iterator[tuple[str, int | None, list[Identifier]]]:
+def _events(population: Population) -> Iterator[tuple[str, Event]]:
     for event in population.web_events:
-        yield f"segment/{event.event_id}", event.person_id, _of_web_event(event)
+        yield f"segment/{event.event_id}", event
     for booking in population.calendly_bookings:
-        found = _named(
-            calendly_invitee=booking.invitee_uuid, email=booking.email, phone=booking.phone, utm_term=booking.utm_term
-        )
-        yield f"calendly/{booking.invitee_uuid}", booking.person_id, found
+        yield f"calendly/{booking.invitee_uuid}", booking
     for charge in population.stripe_charges:
-        yield f"stripe/{charge.id}", charge.person_id, [("stripe_customer_id", charge.customer_id)]
+        yield f"stripe/{charge.id}", charge
     for ticket in population.zendesk_tickets:
-        yield f"zendesk/{ticket.id}", ticket.person_id, [("zendesk_user_id", str(ticket.requester_id))]
+        yield f"zendesk/{ticket.id}", ticket
+
+
+def _identifiers(record: Event | Record) -> list[Identifier]:
+    match record:
+        case WebEvent():
+            return _of_web_event(record)
+        case CalendlyBooking(invitee_uuid=invitee, email=email, phone=phone, utm_term=term):
+            return _named(calendly_invitee=invitee, email=email, phone=phone, utm_term=term)
+        case StripeCharge(customer_id=customer):
+            return [("stripe_customer_id", customer)]
+        case ZendeskTicket(requester_id=requester):
+            return [("zendesk_user_id", str(requester))]
+        case MailchimpMember(email=email, phone=phone):
+            return _named(mailchimp_member_id=email.lower(), email=email, phone=phone)
+        case HubspotContact():
+            found = _named(hubspot_contact_id=str(record.id), email=record.email, phone=record.phone)
+            found += [("email", email) for email in record.additional_emails]
+            return found + [("hubspot_contact_id", str(merged)) for merged in record.merged_ids]
+        case ZendeskUser(id=number, email=address, phone=phone, external_id=user_id):
+            return _named(zendesk_user_id=str(number), email=address, phone=phone, user_id=user_id)
+        case StripeCustomer(id=customer, email=address, phone=phone, metadata=metadata):
+            return _named(stripe_customer_id=customer, email=address, phone=phone, user_id=metadata.get("user_id"))
 
 
 def _of_web_event(event: WebEvent) -> list[Identifier]:
@@ -276,15 +298,13 @@ def _pairs(sizes: Iterable[int]) -> int:
     return sum(size * (size - 1) // 2 for size in sizes)
 
 
-def _count(
-    people: Mapping[str, int | None], assignment: Mapping[str, str | None]
-) -> tuple[int, int, dict[str, Counter[int]]]:
+def _count(population: Population, assignment: Mapping[str, str | None]) -> tuple[int, int, dict[str, Counter[int]]]:
     """Pairs put together, pairs rightly so, and how many events of whom each customer holds."""
     holdings: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for key, whose in people.items():
+    for key, event in _events(population):
         customer = assignment.get(key)
-        if whose is not None and customer is not None:
-            holdings[customer][whose] += 1
+        if event.person_id is not None and customer is not None:
+            holdings[customer][event.person_id] += 1
     together = _pairs(events.total() for events in holdings.values())
     right = sum(_pairs(events.values()) for events in holdings.values())
     return together, right, dict(holdings)

@@ -135,6 +135,10 @@ class Order:
         """Index of the first pair whose key is not below `key`."""
         return bisect_left(self.pairs, (key,))
 
+    def index(self, item: Hashable) -> int:
+        """Where the id stands."""
+        return bisect_left(self.pairs, (self._keys[item], item))
+
     def ids(self, start: int, stop: int) -> list[Any]:
         """The ids at these indexes."""
         return [item for _, item in self.pairs[start:stop]]

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, text
+from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -159,12 +159,16 @@ def migrate(engine: Engine, folder: Path = MIGRATIONS) -> int:
         FixSettings: the schema was made by a newer program.
     """
     steps = migrations(engine.dialect.name, folder)
+    newest = max(steps, default=0)
+    if inspect(engine).has_table("schema_version"):
+        with engine.connect() as connection:
+            if schema_version(connection) == newest:
+                return newest  # Every process of Airflow opens the store; almost none has anything to change.
     with engine.connect().execution_options(write=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(current_schema()))")
         connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
         at = schema_version(connection)
-        newest = max(steps, default=0)
         if at > newest:
             raise FixSettings(
                 f"the state store's schema is version {at}, this program knows versions up to {newest}",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from include.connect.connection import read_connection
 from include.connect.landing import Manifest, list_manifests
-from include.connect.source import Source
+from include.connect.source import Source, WarehouseTables
 from include.run import Run
 from include.settings import Settings
 from include.sources import get_source
@@ -80,24 +79,26 @@ def _load_one(engine: Engine, settings: Settings, source: Source, manifest: Mani
         "_loaded_at": manifest.committed_at,
     }
     if source.tables is not None:
-        return _copy_tables(engine, source, manifest, table, stamp)
+        return _copy_tables(engine, source, source.tables, manifest, table, stamp)
     parts = [(part.number, f"{settings.landing_root.rstrip('/')}/{part.path}") for part in manifest.parts]
     return engine.load_parts(table, parts, stamp, _book(manifest, seq, manifest.records))
 
 
-def _copy_tables(engine: Engine, source: Source, manifest: Manifest, table: str, stamp: dict[str, Any]) -> int:
+def _copy_tables(
+    engine: Engine, source: Source, tables: WarehouseTables, manifest: Manifest, table: str, stamp: dict[str, Any]
+) -> int:
     """A source that is tables in the warehouse: copy the manifest's window, inside the warehouse."""
     engine.attach(source.name, str(read_connection(source.name, manifest.account).base_url))
     foreign = f"{source.name}.{manifest.stream}"
-    cursor = next(stream.cursor for stream in source.streams if stream.name == manifest.stream)
+    cursor = tables.cursor
     key = next(stream.key for stream in source.streams if stream.name == manifest.stream)[0]
     params = {
         "account": manifest.account,
         "run": manifest.run_id,
         "seq": stamp["_seq"],
         "loaded": manifest.committed_at,
-        "since": manifest.cursor_from or "1970-01-01T00:00:00Z",
-        "until": manifest.cursor_to,
+        "since": manifest.window.from_ or "1970-01-01T00:00:00Z",
+        "until": manifest.window.to or manifest.as_of.isoformat(),
     }
     where = f"t.{cursor} > CAST(@since AS TIMESTAMP) AND t.{cursor} <= CAST(@until AS TIMESTAMP)"
     rows = int(engine.query(f"SELECT COUNT(*) AS n FROM {foreign} AS t WHERE {where}", params)[0]["n"])
@@ -126,7 +127,7 @@ def _book(manifest: Manifest, seq: int, records: int) -> list[Statement]:
         "manifest_seq": manifest.seq,
         "kind": manifest.kind,
         "loaded_at": manifest.committed_at,
-        "as_of": _time(manifest.window.to),
+        "as_of": manifest.as_of,
         "records": records,
         "bytes": sum(part.bytes for part in manifest.parts),
         "requests": manifest.requests,
@@ -145,6 +146,3 @@ def _book(manifest: Manifest, seq: int, records: int) -> list[Statement]:
         Statement(f"INSERT INTO ops.loads ({', '.join(names)}) VALUES ({', '.join('@' + name for name in names)})", row),
     ]
 
-
-def _time(value: datetime | str) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)

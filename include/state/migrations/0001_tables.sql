@@ -54,6 +54,14 @@ CREATE TABLE incidents (
 
 CREATE UNIQUE INDEX incidents_open ON incidents (cause) WHERE resolved_at IS NULL;
 
+CREATE TABLE incident_tasks (
+  incident_id TEXT NOT NULL,
+  task TEXT NOT NULL,
+  PRIMARY KEY (incident_id, task)
+);
+
+CREATE INDEX incident_tasks_task ON incident_tasks (task);
+
 CREATE TABLE tokens (
   name TEXT PRIMARY KEY,
   ciphertext TEXT NOT NULL,

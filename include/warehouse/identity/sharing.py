@@ -27,7 +27,7 @@ def own_events(engine: Engine, limits: Limits) -> None:
           MIN(s.node) AS device
         FROM identity.occurrences AS o
         LEFT JOIN scratch.nodes AS n ON n.kind = o.kind AND n.value = o.value
-        LEFT JOIN scratch.person AS p ON p.node = n.node
+        LEFT JOIN scratch.whose AS p ON p.node = n.node
         LEFT JOIN scratch.shared_devices AS s ON s.node = n.node
         GROUP BY o.event_id"""
     )
@@ -35,7 +35,7 @@ def own_events(engine: Engine, limits: Limits) -> None:
         CREATE OR REPLACE TABLE scratch.signins AS
         SELECT c.device, c.ts, p.label
         FROM scratch.carried AS c
-        INNER JOIN scratch.person AS p ON p.node = MOD(c.best, {PLACES})
+        INNER JOIN scratch.whose AS p ON p.node = MOD(c.best, {PLACES})
         WHERE c.device IS NOT NULL AND c.ts IS NOT NULL
         UNION DISTINCT
         SELECT s.node AS device, t.ts, p.label
@@ -50,7 +50,7 @@ def own_events(engine: Engine, limits: Limits) -> None:
         ) AS t
         INNER JOIN scratch.shared_devices AS s ON s.node = t.node
         INNER JOIN scratch.nodes AS n ON n.node = t.other
-        INNER JOIN scratch.person AS p ON p.node = t.other
+        INNER JOIN scratch.whose AS p ON p.node = t.other
         WHERE t.ts IS NOT NULL AND n.role <> '{Role.DEVICE}'""")
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.timeline AS
@@ -92,7 +92,7 @@ def own_events(engine: Engine, limits: Limits) -> None:
             WHEN s.is_kiosk THEN CONCAT(n.kind, ':', n.value, '@', CAST(UNIX_SECONDS(s.started_at) AS STRING)) END AS extra_value,
           c.ts
         FROM scratch.carried AS c
-        LEFT JOIN scratch.person AS p ON p.node = MOD(c.best, {PLACES})
+        LEFT JOIN scratch.whose AS p ON p.node = MOD(c.best, {PLACES})
         LEFT JOIN scratch.sat AS s ON s.event_id = c.event_id AND s.turn = 1 AND c.best IS NULL
         LEFT JOIN scratch.nodes AS n ON n.node = s.device""")
     engine.execute("""

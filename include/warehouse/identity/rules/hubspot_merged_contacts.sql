@@ -13,3 +13,4 @@ SELECT
   _key
 FROM staging.hubspot__contacts
 CROSS JOIN UNNEST(SPLIT(merged_contact_ids, ';')) AS merged_contact_id
+WHERE TRIM(merged_contact_id) != ''

@@ -5,7 +5,9 @@ inferred: false
 */
 SELECT
   'email' AS left_kind,
-  REPLACE(REPLACE(REGEXP_EXTRACT(url, r'[?&](?:email|utm_email)=([^&#]+)'), '%40', '@'), '%2B', '+') AS left_value,
+  REGEXP_REPLACE(
+    REPLACE(REGEXP_EXTRACT(url, r'[?&](?:email|utm_email)=([^&#]+)'), '%40', '@'), r'%2[bB]', '+'
+  ) AS left_value,
   'anonymous_id' AS right_kind,
   anonymous_id AS right_value,
   ts AS seen_at,

@@ -5,11 +5,11 @@ inferred: false
 */
 SELECT
   'email_sha256' AS left_kind,
-  REGEXP_EXTRACT(url, r'[?&]eh=([0-9a-fA-F]{64})') AS left_value,
+  REGEXP_EXTRACT(url, r'[?&]eh=([0-9a-fA-F]{64})(?:[&#]|$)') AS left_value,
   'anonymous_id' AS right_kind,
   anonymous_id AS right_value,
   ts AS seen_at,
   _seq,
   _key
 FROM staging.segment__pages
-WHERE REGEXP_CONTAINS(url, r'[?&]eh=[0-9a-fA-F]{64}')
+WHERE REGEXP_CONTAINS(url, r'[?&]eh=[0-9a-fA-F]{64}(?:[&#]|$)')

@@ -8,7 +8,7 @@ SELECT
   user_id AS left_value,
   'email' AS right_kind,
   email AS right_value,
-  received_at AS seen_at,
+  COALESCE(received_at, _extracted_at) AS seen_at,
   _seq,
   _key
 FROM staging.segment__users

@@ -1,0 +1,1 @@
+"""Identity: whose every identifier and every event is."""

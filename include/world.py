@@ -1,0 +1,132 @@
+"""The simulated company of one home: which population it is, and where its SaaS tools answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from include.connect.errors import FixSettings, RetryLater
+from include.launcher import write_private
+
+if TYPE_CHECKING:
+    from include.simulate.truth import Score
+
+CONNECTION = "AIRFLOW_CONN_"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A population and the simulators that serve it; a home keeps the one it began with."""
+
+    home: Path
+    people: int
+    seed: int
+    now: datetime
+    port: int
+
+    @classmethod
+    def of(cls, home: Path, people: int, seed: int, port: int) -> World:
+        """The world of this home, made on first use.
+
+        Raises:
+            FixSettings: the home holds the data of another population.
+        """
+        file = home / "world.json"
+        if not file.exists():
+            now = datetime.now(UTC).replace(microsecond=0)
+            write_private(file, json.dumps({"people": people, "seed": seed, "now": now.isoformat()}))
+        kept = json.loads(file.read_text())
+        if (kept["people"], kept["seed"]) != (people, seed):
+            raise FixSettings(
+                f"it holds a simulated company of {kept['people']} people with seed {kept['seed']}",
+                where=str(home),
+                fix=f"Pass --people {kept['people']} --seed {kept['seed']}, or another --home.",
+            )
+        return cls(home, people, seed, datetime.fromisoformat(kept["now"]), port)
+
+    @property
+    def folder(self) -> Path:
+        """Where the simulated warehouse tables are written."""
+        return self.home / "simulator"
+
+    def command(self) -> list[str]:
+        """The command that serves this world."""
+        now = self.now.isoformat().replace("+00:00", "Z")
+        return [
+            *(sys.executable, "-m", "include.simulate", "--people", str(self.people), "--seed", str(self.seed)),
+            *("--port", str(self.port), "--now", now, "--folder", str(self.folder)),
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """Connections to the simulators, and DAGs for everything they serve."""
+        from include.simulate.server import connections
+        from include.sources import all_sources
+
+        found = connections(self.port, self.folder)
+        served = {name.removeprefix(CONNECTION).lower() for name in found}
+        sources = [name for name in sorted(all_sources()) if name in served]
+        return {**found, "STITCHLINE_SOURCES": ",".join(sources), "STITCHLINE_SYNCS": "*"}
+
+    def wait_ready(self, seconds: float = 300) -> None:
+        """Return once the simulators answer.
+
+        Raises:
+            RetryLater: they do not in time.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                self._control("GET", "stats")
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.2)
+            else:
+                return
+        raise RetryLater(
+            "the simulators do not answer", where=f"127.0.0.1:{self.port}", fix="Read simulator.log in the home."
+        )
+
+    def stats(self) -> dict[str, dict[str, int]]:
+        """What each simulated vendor counted: requests, writes, throttled, errors."""
+        counted: dict[str, dict[str, int]] = self._control("GET", "stats")
+        return counted
+
+    def reset_stats(self) -> None:
+        """Count from zero."""
+        self._control("POST", "reset_stats")
+
+    def score(self, assignment: Mapping[str, str | None]) -> Score:
+        """How right an answer to "who is who" is."""
+        from include.simulate.people import Population
+        from include.simulate.truth import score
+
+        return score(Population.generate(self.people, self.seed, self.now), assignment)
+
+    def _control(self, method: str, what: str) -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/_control/{what}", method=method, data=b"{}" if method == "POST" else None
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            body = answer.read()
+        return json.loads(body) if body else None
+
+
+def remember(home: Path, environment: Mapping[str, str]) -> None:
+    """Keep what a demo set, so that later commands in the same home see the same sources and connections."""
+    write_private(home / "environment.json", json.dumps(dict(environment)))
+
+
+def recall(home: Path) -> None:
+    """Set what an earlier demo of this home set, where the caller's environment says nothing."""
+    file = home / "environment.json"
+    if file.exists():
+        for name, value in json.loads(file.read_text()).items():
+            os.environ.setdefault(name, value)
