@@ -26,7 +26,9 @@ class Settings(BaseSettings):
     )
     warehouse: Literal["duckdb", "bigquery"] = Field("duckdb", description="which engine holds the data")
     warehouse_wait_seconds: float = Field(600, description="how long to wait for a locked DuckDB file")
-    landing: str | None = Field(None, description="landing root (folder or gs://bucket/prefix); default <home>/<env>/landing")
+    landing: str | None = Field(
+        None, description="landing root (folder or gs://bucket/prefix); default <home>/<env>/landing"
+    )
     state_url: str | None = Field(None, description="SQLAlchemy URL of the state store; default SQLite in <home>/<env>")
     timezone: str = Field("UTC", description="IANA zone in which days begin and end")
     identity_space: str = Field("", description="prefix of every identifier where brands must stay apart")
@@ -76,4 +78,6 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = f"STITCHLINE_{'_'.join(str(part) for part in first['loc']).upper()}"
-        raise FixSettings(str(first["msg"]), where=name, fix="Correct the environment variable; .env.example lists them.") from None
+        raise FixSettings(
+            str(first["msg"]), where=name, fix="Correct the environment variable; .env.example lists them."
+        ) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -119,16 +120,17 @@ def unify_check(run: Run) -> Summary:
 def unify_identity(run: Run) -> Summary:
     """Work out who is who."""
     from include.warehouse.engine import connect
+    from include.warehouse.identity.evidence import extract_evidence
     from include.warehouse.identity.stitch import stitch
-    from include.warehouse.models import extract_evidence, published
+    from include.warehouse.models import clock, published
 
     settings = read_settings()
     with connect(settings) as engine:
-        extract_evidence(engine, run, settings)
-        state = published(engine, before=run.run_id)
-        stitch(engine.at(run.run_id), run, previous=state.generation if state else None)
-        people = engine.at(run.run_id).query("SELECT COUNT(*) AS n FROM identity.customers")[0]["n"]
-    return {"people": people}
+        evidence = extract_evidence(engine, run, settings)
+        before = published(engine, before=run.run_id)
+        previous = before.generation if before else None
+        summary = stitch(engine.at(run.run_id), run, previous, space=str(clock(run, settings)["space"]))
+    return {"evidence": evidence.links, **asdict(summary)}
 
 
 def unify_marts(run: Run) -> Summary:

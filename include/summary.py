@@ -71,7 +71,8 @@ def _loads(engine: Engine, since: datetime) -> list[dict[str, Any]]:
         return []
     return engine.query(
         "SELECT source, account, SUM(records) AS records, SUM(requests) AS requests, SUM(throttled) AS throttled, "
-        "SUM(retries) AS retries FROM ops.loads WHERE loaded_at >= @since GROUP BY source, account ORDER BY source, account",
+        "SUM(retries) AS retries FROM ops.loads WHERE loaded_at >= @since "
+        "GROUP BY source, account ORDER BY source, account",
         {"since": since},
     )
 

@@ -65,17 +65,22 @@ def task_defaults(owner: str = "data-platform") -> dict[str, Any]:
 
 def raw_asset(source: str) -> Asset:
     """New rows of a source reached raw."""
-    return Asset(f"stitchline://raw/{source}")
+    return _asset(f"raw/{source}")
 
 
 def marts_asset() -> Asset:
     """A new generation was published."""
-    return Asset("stitchline://marts")
+    return _asset("marts")
 
 
 def segment_asset(segment: str) -> Asset:
     """A list was computed."""
-    return Asset(f"stitchline://segments/{segment}")
+    return _asset(f"segments/{segment}")
+
+
+def _asset(path: str) -> Asset:
+    # For a scheme that does not start with x-, Airflow loads every provider to look for its owner, at each parse.
+    return Asset(name=f"stitchline://{path}", uri=f"x-stitchline://{path}", group="stitchline")
 
 
 def current_run() -> Run:

@@ -29,7 +29,7 @@ class Alerts:
         self, previous_state: Any, task_instance: Any, error: BaseException | str | None
     ) -> None:
         """Tell of a final failure; not of one to be retried, nor of a state set by hand (it has no previous one)."""
-        if previous_state is None or str(task_instance.state) == "up_for_retry":
+        if previous_state is None or task_instance.state == "up_for_retry":
             return
         try:
             from include.notify.affected import affected_by

@@ -70,7 +70,11 @@ def test_commands_exist(line: str) -> None:
     words = [word for word in line.split() if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")]
     commands = words[:2] if words[0] in ("source", "segment", "sync", "identity") else words[:1]
     shown = subprocess.run(
-        [sys.executable, "-m", "include.cli", *commands, "--help"], capture_output=True, text=True, cwd=ROOT, check=False
+        [sys.executable, "-m", "include.cli", *commands, "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
     assert shown.returncode == 0, shown.stderr
     for option in re.findall(r"--[a-z]+", line):

@@ -63,13 +63,16 @@ def missing_facts(
         settings: which sources are switched on.
     """
     loads = _loads(reader)
+    enabled = _enabled(settings)
     for table in tables_of(sql):
         lineage = streams_of(table)
-        wanted = sorted(stream for stream in lineage if stream[0] in settings.sources)
+        wanted = sorted((source, account, stream) for source, stream in lineage for account in enabled.get(source, ()))
         if not wanted:
             return _nobody_brings(table, lineage)
-        for stream in wanted:
-            reason = _stream_is_missing(stream, loads.get(stream, []), max_age, state, run.as_of)
+        for source, account, stream in wanted:
+            name = f"{source}.{stream}" if account == "main" else f"{source}__{account}.{stream}"
+            allowed = max_age.get(name) or max_age.get(f"{source}.{stream}") or _max_age((source, stream))
+            reason = _is_missing(name, loads.get((source, account, stream)), allowed, state, run.as_of)
             if reason is not None:
                 return f"{reason}, and {table} rests on it"
     return None
@@ -82,27 +85,29 @@ def _nobody_brings(table: str, lineage: frozenset[Stream]) -> str:
     return f"{table} has no facts: none of {', '.join(sources)} is switched on (STITCHLINE_SOURCES)"
 
 
-def _stream_is_missing(
-    stream: Stream, loads: list[dict[str, Any]], max_age: Mapping[str, timedelta], state: Published, as_of: datetime
+def _is_missing(
+    name: str, load: dict[str, Any] | None, allowed: timedelta, state: Published, as_of: datetime
 ) -> str | None:
-    name = ".".join(stream)
-    complete = [load for load in loads if load["first_seq"] is not None]
-    if not complete:
+    if load is None or load["first_seq"] is None:
         return f"{name} was never completely loaded"
-    for load in loads:
-        shown = name if load["account"] == "main" else f"{stream[0]}__{load['account']}.{stream[1]}"
-        if load["first_seq"] is None:
-            return f"{shown} was never completely loaded"
-        if load["first_seq"] > state.seq_to:
-            return f"{shown} is loaded but not yet in the published generation {state.generation}"
-        allowed = max_age.get(shown) or max_age.get(name) or _max_age(stream)
-        age = as_of - load["complete_to"]
-        if age > allowed:
-            return f"{shown} is {_hours(age)} old, allowed are {_hours(allowed)}"
-    return None
+    if load["first_seq"] > state.seq_to:
+        return f"{name} is loaded but not yet in the published generation {state.generation}"
+    age = as_of - load["complete_to"]
+    return f"{name} is {_hours(age)} old, allowed are {_hours(allowed)}" if age > allowed else None
 
 
-def _loads(reader: Engine) -> dict[Stream, list[dict[str, Any]]]:
+def _enabled(settings: Settings) -> dict[str, list[str]]:
+    """Accounts by source, as `STITCHLINE_SOURCES` switches them on: `mailchimp`, `mailchimp:eu`, or `*`."""
+    from include.sources import source_names
+
+    found: dict[str, list[str]] = {}
+    for entry in source_names() if "*" in settings.sources else settings.sources:
+        source, _, account = entry.partition(":")
+        found.setdefault(source, []).append(account or "main")
+    return found
+
+
+def _loads(reader: Engine) -> dict[tuple[str, str, str], dict[str, Any]]:
     rows = reader.query(
         "WITH loads AS (SELECT source, stream, account, seq, COALESCE(as_of, loaded_at) AS complete_to, "
         # A backfill or a sweep may be complete for what it read, and still says nothing about today.
@@ -111,20 +116,15 @@ def _loads(reader: Engine) -> dict[Stream, list[dict[str, Any]]]:
         "MAX(IF(counts, complete_to, NULL)) AS complete_to "
         "FROM loads GROUP BY source, stream, account ORDER BY source, stream, account"
     )
-    found: dict[Stream, list[dict[str, Any]]] = {}
-    for row in rows:
-        found.setdefault((row["source"], row["stream"]), []).append(row)
-    return found
+    return {(row["source"], row["account"], row["stream"]): row for row in rows}
 
 
 def _max_age(stream: Stream) -> timedelta:
     from include.sources import all_sources
 
     source = all_sources().get(stream[0])
-    for declared in source.streams if source else ():
-        if declared.name == stream[1]:
-            return declared.max_age
-    return DEFAULT_MAX_AGE
+    ages = {declared.name: declared.max_age for declared in source.streams} if source else {}
+    return ages.get(stream[1], DEFAULT_MAX_AGE)
 
 
 def _hours(age: timedelta) -> str:

@@ -264,4 +264,4 @@ def _guards(item: _Reader) -> Guards:
 
 def _plain(node: yaml.Node) -> Any:
     """The value of a node: scalars as YAML reads them."""
-    return yaml.SafeLoader("").construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return yaml.SafeLoader("").construct_object(node, deep=True)

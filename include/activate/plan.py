@@ -189,16 +189,13 @@ def _desired_sql(reader: Engine, segment: Segment, spec: SyncSpec, destination: 
     values = [(name, expression) for name, _, expression in _mapped(reader, segment, spec)]
     if spec.target and destination.target == "field":
         values.insert(0, (spec.target, "TRUE"))
-    json = (
-        "TO_JSON_STRING(STRUCT({}))".format(", ".join(f"{expr} AS `{name}`" for name, expr in values))
-        if values
-        else "'{}'"
-    )
-    # An ordered list of columns, each with its length, so no value can pass for two.
-    parts = [
-        f"'{name}=', COALESCE(CONCAT(CAST(CHAR_LENGTH(CAST({expr} AS STRING)) AS STRING), ':', CAST({expr} AS STRING)), 'null')"
-        for name, expr in values
-    ]
+    struct = ", ".join(f"{expression} AS `{name}`" for name, expression in values)
+    json = f"TO_JSON_STRING(STRUCT({struct}))" if values else "'{}'"
+    # An ordered list of columns, each with its length, so no two rows can pass for one another.
+    parts = []
+    for name, expression in values:
+        text = f"CAST({expression} AS STRING)"
+        parts.append(f"'{name}=', COALESCE(CONCAT(CAST(CHAR_LENGTH({text}) AS STRING), ':', {text}), 'null')")
     digest = f"TO_HEX(SHA256(CONCAT({', '.join(parts)})))" if parts else "'no fields'"
     refusals = ["WHEN c.customer_id IS NULL THEN 'unknown_customer'"]
     if spec.consent:
@@ -212,7 +209,8 @@ def _desired_sql(reader: Engine, segment: Segment, spec: SyncSpec, destination: 
         if reader.columns("marts.consents"):
             refusals.append(
                 f"WHEN NOT COALESCE(c.{column}, FALSE) AND EXISTS (SELECT 1 FROM marts.consents AS k "
-                "WHERE k.customer_id = c.customer_id AND k.channel = @channel AND k.status = 'denied') THEN 'unsubscribed'"
+                "WHERE k.customer_id = c.customer_id AND k.channel = @channel AND k.status = 'denied') "
+                "THEN 'unsubscribed'"
             )
         refusals.append(f"WHEN NOT COALESCE(c.{column}, FALSE) THEN 'no_consent'")
     if destination.requires:
@@ -286,8 +284,10 @@ def _rows_sql() -> str:
         "CREATE OR REPLACE TABLE scratch.plan_rows AS WITH seen AS ("
         "SELECT place, address, operation = 'leave' AS is_leave, status, fields_hash, code, as_of "
         "FROM activation.receipts WHERE sync = @sync AND status IN ('accepted', 'rejected')), "
-        "settled AS (SELECT place, address, MAX(as_of) AS as_of FROM seen WHERE status = 'accepted' GROUP BY place, address), "
-        "rejections AS (SELECT e.* FROM seen AS e LEFT JOIN settled AS a ON a.place = e.place AND a.address = e.address "
+        "settled AS (SELECT place, address, MAX(as_of) AS as_of FROM seen WHERE status = 'accepted' "
+        "GROUP BY place, address), "
+        "rejections AS (SELECT e.* FROM seen AS e "
+        "LEFT JOIN settled AS a ON a.place = e.place AND a.address = e.address "
         "WHERE e.status = 'rejected' AND (a.as_of IS NULL OR e.as_of > a.as_of)), "
         "refused AS (SELECT place, address, is_leave, COUNT(*) AS tries, MIN(as_of) AS first_at, MAX(as_of) AS last_at "
         "FROM rejections GROUP BY place, address, is_leave), "
@@ -303,14 +303,17 @@ def _rows_sql() -> str:
         "LEFT JOIN refused AS f ON f.place = p.place AND f.address = p.address AND f.is_leave = (p.intended = 'leave') "
         "LEFT JOIN latest AS n ON n.place = p.place AND n.address = p.address AND n.is_leave = (p.intended = 'leave') "
         "WHERE p.intended IN ('enter', 'update', 'leave')), "
-        "all_rows AS (SELECT customer_id, place, address, operation, intended, fields_json, previous_json, fields_hash, "
-        "CASE operation WHEN 'invalid' THEN CONCAT('rejected for ', CAST(@give_up_days AS STRING), ' days: ', COALESCE(code, '')) "
-        "WHEN 'deferred' THEN CONCAT('waits after rejections: ', COALESCE(code, '')) ELSE reason END AS reason FROM judged "
+        "all_rows AS (SELECT customer_id, place, address, operation, intended, fields_json, previous_json, "
+        "fields_hash, CASE operation "
+        "WHEN 'invalid' THEN CONCAT('rejected for ', CAST(@give_up_days AS STRING), ' days: ', COALESCE(code, '')) "
+        "WHEN 'deferred' THEN CONCAT('waits after rejections: ', COALESCE(code, '')) "
+        "ELSE reason END AS reason FROM judged "
         "UNION ALL SELECT customer_id, place, address, "
         "IF(refusal = 'unknown_customer', 'invalid', 'suppressed') AS operation, 'enter' AS intended, fields_json, "
         "CAST(NULL AS STRING) AS previous_json, fields_hash, refusal AS reason "
         "FROM scratch.plan_desired WHERE refusal IS NOT NULL) "
         # People leave before others enter: a record merged at the vendor answers to both of its ids.
-        f"SELECT ROW_NUMBER() OVER (ORDER BY CASE operation WHEN 'leave' THEN 0 WHEN 'enter' THEN 1 WHEN 'update' THEN 1 "
-        f"ELSE 2 END, place, address, customer_id) AS position, {ROW_COLUMNS} FROM all_rows"
+        "SELECT ROW_NUMBER() OVER (ORDER BY CASE operation WHEN 'leave' THEN 0 WHEN 'enter' THEN 1 "
+        "WHEN 'update' THEN 1 ELSE 2 END, place, address, customer_id) AS position, "
+        f"{ROW_COLUMNS} FROM all_rows"
     )

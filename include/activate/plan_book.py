@@ -81,7 +81,8 @@ def save(
             ),
             Statement(
                 "DELETE FROM activation.plan_rows WHERE sync = @sync AND plan_id NOT IN ("
-                "SELECT plan_id FROM activation.plans WHERE sync = @sync AND status = 'held' AND created_at >= @held_since "
+                "SELECT plan_id FROM activation.plans "
+                "WHERE sync = @sync AND status = 'held' AND created_at >= @held_since "
                 "UNION ALL SELECT plan_id FROM (SELECT plan_id FROM activation.plans WHERE sync = @sync "
                 "AND started_at IS NOT NULL ORDER BY started_at DESC LIMIT 1) "
                 "UNION ALL SELECT plan_id FROM (SELECT plan_id FROM activation.plans WHERE sync = @sync "
@@ -125,7 +126,8 @@ def differences(engine: Engine, plan_id: str) -> int:
     """Rows in which the plan drawn now differs from the kept one; what the kept one already sent is no difference."""
     row = engine.query(
         "SELECT (SELECT COUNT(*) FROM scratch.plan_rows AS p WHERE p.operation IN ('enter', 'update', 'leave') "
-        f"AND NOT EXISTS (SELECT 1 FROM activation.plan_rows AS o WHERE o.plan_id = @plan_id AND {SAME_ROW})) AS added, "
+        "AND NOT EXISTS (SELECT 1 FROM activation.plan_rows AS o "
+        f"WHERE o.plan_id = @plan_id AND {SAME_ROW})) AS added, "
         "(SELECT COUNT(*) FROM activation.plan_rows AS p WHERE p.plan_id = @plan_id "
         "AND p.operation IN ('enter', 'update', 'leave') "
         f"AND NOT EXISTS (SELECT 1 FROM scratch.plan_rows AS o WHERE {SAME_ROW}) "

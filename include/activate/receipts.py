@@ -141,8 +141,8 @@ def rebind(engine: Engine, sync: str) -> None:
 def tally(engine: Engine, plan: KeptPlan) -> tuple[dict[str, int], dict[str, int]]:
     """Rows of the plan by their last receipt (accepted, rejected, deferred), and rejections by code."""
     rows = engine.query(
-        "WITH latest AS (SELECT r.position AS position, r.status AS status, r.code AS code FROM activation.receipts AS r "
-        "WHERE r.plan_id = @plan_id QUALIFY ROW_NUMBER() OVER (PARTITION BY r.position "
+        "WITH latest AS (SELECT r.position AS position, r.status AS status, r.code AS code "
+        "FROM activation.receipts AS r WHERE r.plan_id = @plan_id QUALIFY ROW_NUMBER() OVER (PARTITION BY r.position "
         "ORDER BY r.status = 'accepted' DESC, r.at DESC) = 1) "
         "SELECT l.status AS status, COALESCE(l.code, '') AS code, COUNT(*) AS n FROM latest AS l "
         "INNER JOIN activation.plan_rows AS p ON p.plan_id = @plan_id AND p.position = l.position "

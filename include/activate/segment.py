@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import sqlglot
 from sqlglot import exp
@@ -356,4 +356,4 @@ def _cannot_run(segment: Segment, error: Exception) -> FixSettings:
 
 def _shown(path: Path) -> Path:
     root = FOLDER.parent.parent
-    return cast(Path, path.relative_to(root)) if path.is_relative_to(root) else path
+    return path.relative_to(root) if path.is_relative_to(root) else path

@@ -18,7 +18,7 @@ from include.activate.plan_book import KeptPlan
 from include.activate.segment import Segment, get_segment
 from include.activate.tables import ensure_tables
 from include.connect.connection import Connection, read_connection
-from include.connect.errors import FixSettings, StitchlineError, StopSync
+from include.connect.errors import FixSettings, StopSync
 from include.destinations import get_destination
 from include.run import Run
 from include.settings import Settings
@@ -286,8 +286,11 @@ def _still_holds(
     connection: Connection,
 ) -> None:
     latest = plan_book.last_started(engine, plan.sync)
-    overtaken = latest is not None and latest.plan_id != plan.plan_id and latest.started_at is not None
-    if plan.status == "superseded" or (overtaken and latest is not None and latest.started_at > plan.created_at):
+    is_other = latest is not None and latest.plan_id != plan.plan_id
+    overtaken = (
+        is_other and latest is not None and latest.started_at is not None and latest.started_at > plan.created_at
+    )
+    if plan.status == "superseded" or overtaken:
         raise _no_longer(plan, "another plan was let through since")
     if plan.status == "held" and _now() - plan.created_at > guards.HELD_FOR:
         raise _no_longer(plan, "it waited for more than 24 h")

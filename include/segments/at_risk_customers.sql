@@ -9,21 +9,26 @@ sync:
   - {to: hubspot_contact, field: is_at_risk, mode: mirror, first_run: approved}
 */
 WITH
-  recent_tickets AS (
-    SELECT customer_id, COUNT(*) AS recent_ticket_count, MAX(created_at) AS last_ticket_at
-    FROM marts.tickets
-    WHERE created_at >= TIMESTAMP_SUB(@as_of, INTERVAL 30 DAY) AND created_at <= @as_of
-    GROUP BY customer_id
-  ),
-  recent_orders AS (
-    SELECT DISTINCT customer_id
-    FROM marts.orders
-    WHERE status = 'paid' AND ordered_at >= TIMESTAMP_SUB(@as_of, INTERVAL 30 DAY) AND ordered_at <= @as_of
-  )
+recent_tickets AS (
+  SELECT
+    customer_id,
+    COUNT(*) AS recent_ticket_count,
+    MAX(created_at) AS last_ticket_at
+  FROM marts.tickets
+  WHERE created_at >= TIMESTAMP_SUB(@as_of, INTERVAL 30 DAY) AND created_at <= @as_of
+  GROUP BY customer_id
+),
+
+recent_orders AS (
+  SELECT DISTINCT customer_id
+  FROM marts.orders
+  WHERE status = 'paid' AND ordered_at >= TIMESTAMP_SUB(@as_of, INTERVAL 30 DAY) AND ordered_at <= @as_of
+)
+
 SELECT
   recent_tickets.customer_id,
   recent_tickets.recent_ticket_count,
   recent_tickets.last_ticket_at
 FROM recent_tickets
-LEFT JOIN recent_orders ON recent_orders.customer_id = recent_tickets.customer_id
+LEFT JOIN recent_orders ON recent_tickets.customer_id = recent_orders.customer_id
 WHERE recent_orders.customer_id IS NULL

@@ -349,10 +349,9 @@ class _Accounts:
         metadata = {"user_id": person.user_id} if person.user_id and rng.random() < accounts else {}
         phone = spell_phone(rng, person.phone) if rng.random() < 0.4 else None
         number = f"cus_{rng.getrandbits(56):014x}"
+        created = self._ago((118.5, HISTORY_DAYS))
         self.world.stripe_customers.append(
-            StripeCustomer(
-                person.person_id, number, email, person.name, phone, metadata, self._ago((118.5, HISTORY_DAYS))
-            )
+            StripeCustomer(person.person_id, number, email, person.name, phone, metadata, created)
         )
         return number
 

@@ -98,7 +98,7 @@ class _Browser:
         at = self.now - timedelta(days=HISTORY_DAYS)
         last: Person | None = None
         for member in turns:
-            start = at + gap * rng.uniform(0.1, 0.8)
+            start = (at + gap * rng.uniform(0.1, 0.8)).replace(microsecond=0)
             at += gap
             person = crowd.people[member - 1]
             how = self._way(person)

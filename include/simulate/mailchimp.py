@@ -9,7 +9,16 @@ from typing import Any, ClassVar
 from starlette.responses import Response
 
 from include.simulate.limits import Clock
-from include.simulate.mailchimp_audience import Audience, Member, Problem, Segment, hash_of, numbers_of, stamp
+from include.simulate.mailchimp_audience import (
+    Audience,
+    Member,
+    Problem,
+    Segment,
+    hash_of,
+    numbers_of,
+    projected,
+    stamp,
+)
 from include.simulate.people import AUDIENCE_ID, Population
 from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, write
 
@@ -140,13 +149,15 @@ class Mailchimp(Vendor):
 
     def _collection(self, call: Call, name: str, items: Sequence[Any], total: int) -> Response:
         links = self._links(call, call.path.removeprefix("/3.0"))
-        return self.reply({name: items, "list_id": AUDIENCE_ID, "total_items": total, "_links": links})
+        body = {name: items, "list_id": AUDIENCE_ID, "total_items": total, "_links": links}
+        return self.reply(projected(body, call.query))
 
     def _lists(self, call: Call) -> Response:
         offset, count = self._window(call)
         constraints = {"may_create": False, "max_instances": 1, "current_total_instances": 1}
         body = {"lists": [self._render_list(call)][offset : offset + count], "total_items": 1}
-        return self.reply({**body, "constraints": constraints, "_links": self._links(call, "/lists")})
+        links = self._links(call, "/lists")
+        return self.reply(projected({**body, "constraints": constraints, "_links": links}, call.query))
 
     def _render_list(self, call: Call) -> dict[str, Any]:
         urls = {"subscribe_url_short": f"{call.base}/subscribe", "subscribe_url_long": f"{call.base}/subscribe?u=demo"}
@@ -394,4 +405,4 @@ class Mailchimp(Vendor):
         segment = self._segment(call)
         keys = [key for key in segment.members if self.audience.members[key].status != "archived"]
         page = [self._render_member(call, key, self.audience.members[key]) for key in keys[offset : offset + count]]
-        return self.reply({"members": page, "total_items": len(keys), "_links": []})
+        return self._collection(call, "members", page, len(keys))

@@ -278,6 +278,30 @@ def numbers_of(key: str) -> tuple[int, str, str]:
     return 400_000_000 + zlib.crc32(key.encode()) % 99_999_999, key[:10], hash_of(f"contact/{key}")
 
 
+def projected(body: Mapping[str, Any], query: Mapping[str, str]) -> Mapping[str, Any]:
+    """The body with only the `fields` asked for, or without the `exclude_fields`; both are dotted paths."""
+    for name, is_kept in (("fields", True), ("exclude_fields", False)):
+        if query.get(name):
+            body = _cut(body, [path.split(".") for path in query[name].split(",")], is_kept)
+    return body
+
+
+def _cut(value: Any, paths: list[list[str]], is_kept: bool) -> Any:
+    if isinstance(value, list):
+        return [_cut(one, paths, is_kept) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    cut: dict[str, Any] = {}
+    for key, inner in value.items():
+        below = [path[1:] for path in paths if path[0] == key]
+        if [] in below or not below:
+            if bool(below) == is_kept:
+                cut[key] = inner
+        else:
+            cut[key] = _cut(inner, below, is_kept)
+    return cut
+
+
 def _is_listed(member: Member, status: str) -> bool:
     return member.status == status or (status == ALL and member.status != "archived")
 

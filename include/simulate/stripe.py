@@ -139,14 +139,16 @@ class Stripe(Vendor):
         self._charges_of.setdefault(charge.customer_id, Collection()).add(body)
         self._emit(f"charge.{charge.status}", {**body, "refunded": False, "amount_refunded": 0}, charge.created_at)
         if charge.refunded:
-            self._emit("charge.refunded", body, charge.created_at + timedelta(minutes=30))
+            self._emit("charge.refunded", body, min(charge.created_at + timedelta(minutes=30), self.population.now))
 
     def _emit(self, kind: str, thing: Mapping[str, Any], at: datetime, before: Mapping[str, Any] | None = None) -> None:
-        number = len(self._events.objects) + 1
+        if at < self.population.now - EVENTS_KEPT:
+            return
+        name = f"{len(self._events.objects) + 1}/{kind}/{thing['id']}"
         data = {"object": dict(thing), **({"previous_attributes": dict(before)} if before else {})}
         self._events.add(
             {
-                "id": f"evt_{hashlib.sha256(f'{number}/{kind}/{thing["id"]}'.encode()).hexdigest()[:24]}",
+                "id": f"evt_{hashlib.sha256(name.encode()).hexdigest()[:24]}",
                 "object": "event",
                 "api_version": API_VERSION,
                 "created": int(at.timestamp()),
@@ -203,7 +205,8 @@ class Stripe(Vendor):
         if before is not None:
             low = max(low, self._position(before, collection, "ending_before") + 1)
         step, at = (1, low) if before is not None else (-1, high - 1)
-        email, found = call.query.get("email") if kind == "customer" else None, []
+        email = call.query.get("email") if kind == "customer" else None
+        found: list[dict[str, Any]] = []
         while low <= at < high and len(found) <= limit:
             one = collection.objects[collection.order.pairs[at][1]]
             if (not kinds or _is_of(one.get("type", ""), kinds)) and email in (None, one.get("email")):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -114,7 +114,8 @@ def people_of_events(population: Population) -> dict[str, int | None]:
 
 def score(population: Population, assignment: Mapping[str, str | None]) -> Score:
     """Score an assignment of event keys to customer ids; an event without a customer stands alone."""
-    same_person = _pairs(Counter(event.person_id for _, event in _events(population) if event.person_id).values())
+    owners = Counter(event.person_id for _, event in _events(population) if event.person_id is not None)
+    same_person = _pairs(owners.values())
     together, right, holdings = _count(population, assignment)
     parts, nodes = _oracle(population)
     right_of_oracle = _pairs(Counter(map(parts.root, nodes)).values())
@@ -128,7 +129,7 @@ def score(population: Population, assignment: Mapping[str, str | None]) -> Score
         f1=2 * precision * recall / (precision + recall) if precision + recall else 0.0,
         oracle_recall=oracle_recall,
         recall_of_oracle=recall / oracle_recall if oracle_recall else 1.0,
-        people_true=len(_whose(event.person_id for _, event in _events(population))),
+        people_true=len(owners),
         people_found=len(holdings),
         wrong_merges=tuple(sorted(wrong)),
         largest_wrong_merge=max((events.total() for events in wrong.values()), default=0),
@@ -152,12 +153,13 @@ def _oracle(population: Population) -> tuple[_Parts, array[int]]:
     """The linked identifiers, and for each event of somebody, in order, the node it hangs on."""
     parts = _Parts()
     people = {person.person_id: _Own(person) for person in population.people}
-    for record in chain(
+    records: tuple[Sequence[Record], ...] = (
         population.mailchimp_members,
         population.hubspot_contacts,
         population.zendesk_users,
         population.stripe_customers,
-    ):
+    )
+    for record in chain.from_iterable(records):
         if record.person_id is not None:
             parts.join(record.person_id, people[record.person_id].keep(_identifiers(record)))
     nodes = array("q")

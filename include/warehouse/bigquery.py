@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
 SCRATCH_HOURS = 24
-RETRYABLE = frozenset({"backendError", "internalError", "rateLimitExceeded", "jobRateLimitExceeded", "tableUnavailable"})
+RETRYABLE = frozenset(
+    {"backendError", "internalError", "rateLimitExceeded", "jobRateLimitExceeded", "tableUnavailable"}
+)
 PART_FIELDS = (("_key", "STRING"), ("_extracted_at", "TIMESTAMP"), ("_payload", "JSON"))
 
 
@@ -31,6 +33,7 @@ class BigQueryEngine:
     """The `Engine` protocol on one `google.cloud.bigquery.Client`."""
 
     name = "bigquery"
+    is_exclusive = False
 
     def __init__(self, client: bigquery.Client, settings: Settings, names: Names, labels: Mapping[str, str]) -> None:
         self.client = client
@@ -117,7 +120,9 @@ class BigQueryEngine:
         unknown = [name for name in rows[0] if name not in have]
         if unknown:
             raise FixSettings(
-                f"no column {unknown[0]!r}", where=table, fix="Run `stitchline migrate`; the table is older than the code."
+                f"no column {unknown[0]!r}",
+                where=table,
+                fix="Run `stitchline migrate`; the table is older than the code.",
             )
         config = bigquery.LoadJobConfig(
             schema=[have[name] for name in rows[0]], write_disposition="WRITE_APPEND", labels=self.labels
@@ -129,7 +134,9 @@ class BigQueryEngine:
         self, table: str, parts: Sequence[tuple[int, str]], stamp: Mapping[str, Any], also: Sequence[Statement] = ()
     ) -> int:
         """Load each part into a table of its own, then swap them all in with one transaction."""
-        statements: list[Statement | str] = [Statement(f"DELETE FROM {table} WHERE _run_id = @run", {"run": stamp["_run_id"]})]
+        statements: list[Statement | str] = [
+            Statement(f"DELETE FROM {table} WHERE _run_id = @run", {"run": stamp["_run_id"]})
+        ]
         for number, uri in parts:
             staged = f"scratch.load_{hashlib.sha256(f'{table} {uri}'.encode()).hexdigest()[:20]}"
             self._load_part(staged, uri, f"{stamp['_run_id']}-{number}")
@@ -161,7 +168,9 @@ class BigQueryEngine:
 
     def tables(self, dataset: str) -> list[str]:
         """Tables and views of a dataset, sorted."""
-        return sorted(item.table_id for item in self.client.list_tables(f"{self.client.project}.{self.names.prefix}{dataset}"))
+        return sorted(
+            item.table_id for item in self.client.list_tables(f"{self.client.project}.{self.names.prefix}{dataset}")
+        )
 
     def attach(self, name: str, uri: str) -> None:
         """Make `project.dataset` readable as dataset `name`."""
@@ -196,13 +205,14 @@ class BigQueryEngine:
         )
         # The id is the part's: a job that is already done, or still runs, is found again instead of started twice.
         stem = f"stitchline_{hashlib.sha256(f'{name} {staged} {self._id(staged)}'.encode()).hexdigest()[:32]}"
+        job: Any
         for attempt in range(1, 10):
             job_id = f"{stem}_{attempt}"
             try:
                 if uri.startswith("gs://"):
                     job = self.client.load_table_from_uri(uri, self._id(staged), job_id=job_id, job_config=config)
-                else:
-                    with igzip.open(uri, "rb") as body:  # sent plain: not every endpoint unpacks an upload
+                else:  # sent unpacked: not every endpoint unpacks an upload
+                    with igzip.open(uri, "rb") as body:  # type: ignore[no-untyped-call]
                         job = self.client.load_table_from_file(body, self._id(staged), job_id=job_id, job_config=config)
             except Conflict:
                 job = self.client.get_job(job_id, location=self.settings.bigquery_location)
@@ -211,7 +221,9 @@ class BigQueryEngine:
             self._wait(job)
             return
         raise StopSync(
-            "nine load jobs of this part failed", where=uri, fix="Read their errors under Job history in the BigQuery console."
+            "nine load jobs of this part failed",
+            where=uri,
+            fix="Read their errors under Job history in the BigQuery console.",
         )
 
     def _run(self, sql: str, params: Mapping[str, Any]) -> Any:
@@ -262,16 +274,23 @@ def open_bigquery(settings: Settings) -> Iterator[BigQueryEngine]:
     """An engine on the client of the Airflow connection `settings.bigquery_connection`, datasets created."""
     from airflow.providers.google.cloud.hooks.bigquery import BigQueryHook
 
-    hook = BigQueryHook(gcp_conn_id=settings.bigquery_connection, location=settings.bigquery_location, use_legacy_sql=False)
-    client = hook.get_client(project_id=settings.bigquery_project or hook.project_id, location=settings.bigquery_location)
+    hook = BigQueryHook(
+        gcp_conn_id=settings.bigquery_connection, location=settings.bigquery_location, use_legacy_sql=False
+    )
+    client = hook.get_client(
+        project_id=settings.bigquery_project or hook.project_id, location=settings.bigquery_location
+    )
     try:
         engine = BigQueryEngine(
-            client, settings, Names("bigquery", prefix=settings.dataset_prefix), {"app": "stitchline", "env": settings.env}
+            client,
+            settings,
+            Names("bigquery", prefix=settings.dataset_prefix),
+            {"app": "stitchline", "env": settings.env},
         )
         engine.prepare()
         yield engine
     finally:
-        client.close()
+        client.close()  # type: ignore[no-untyped-call]
 
 
 def _used(sql: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -306,7 +325,7 @@ def _field(name: str, kind: str, description: str = "") -> Any:
         name,
         kind.removeprefix("ARRAY<").removesuffix(">") if repeated else kind,
         mode="REPEATED" if repeated else "NULLABLE",
-        description=description or None,
+        description=description,
     )
 
 

@@ -30,6 +30,7 @@ class DuckDBEngine:
     """The `Engine` protocol on one DuckDB connection."""
 
     name = "duckdb"
+    is_exclusive = True
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None, names: Names | None = None) -> None:
         self.connection = connection
@@ -95,7 +96,9 @@ class DuckDBEngine:
         unknown = [name for name in names if name not in types]
         if unknown:
             raise FixSettings(
-                f"no column {unknown[0]!r}", where=table, fix="Run `stitchline migrate`; the table is older than the code."
+                f"no column {unknown[0]!r}",
+                where=table,
+                fix="Run `stitchline migrate`; the table is older than the code.",
             )
         # A JSON column takes text: read as JSON it would become one quoted string.
         shape = msgspec.json.encode([{name: types[name].replace("JSON", "VARCHAR") for name in names}]).decode()
@@ -103,7 +106,8 @@ class DuckDBEngine:
         fields = ", ".join(f'r."{name}"' for name in names)
         body = msgspec.json.encode([dict(row) for row in rows]).decode()
         self.connection.execute(
-            f"INSERT INTO {self._name(table)} ({columns}) SELECT {fields} FROM (SELECT UNNEST(from_json($body, $shape)) AS r)",
+            f"INSERT INTO {self._name(table)} ({columns}) "
+            f"SELECT {fields} FROM (SELECT UNNEST(from_json($body, $shape)) AS r)",
             {"body": body, "shape": shape},
         )
 
@@ -124,8 +128,8 @@ class DuckDBEngine:
                 self.connection.execute(
                     f"""INSERT INTO {target} (_account, _run_id, _part, _seq, _key, _extracted_at, _loaded_at, _payload)
                     SELECT $account, $run, $part, $seq, _key, _extracted_at, $loaded, _payload
-                    FROM read_json($uri, format = 'newline_delimited', compression = 'gzip', maximum_object_size = 67108864,
-                      columns = {{_key: 'VARCHAR', _extracted_at: 'TIMESTAMPTZ', _payload: 'JSON'}})""",
+                    FROM read_json($uri, format = 'newline_delimited', compression = 'gzip',
+                      maximum_object_size = 67108864, columns = {{_key: 'VARCHAR', _extracted_at: 'TIMESTAMPTZ', _payload: 'JSON'}})""",
                     {
                         "account": stamp["_account"],
                         "run": stamp["_run_id"],
@@ -174,7 +178,9 @@ class DuckDBEngine:
                 fix=f"Point the host of the Airflow connection {name!r} at the file the {name} warehouse is written to.",
             )
         alias = f"foreign_{name}"
-        self.connection.execute(f'ATTACH IF NOT EXISTS \'{uri.replace(chr(39), chr(39) * 2)}\' AS "{alias}" (READ_ONLY)')
+        self.connection.execute(
+            f"ATTACH IF NOT EXISTS '{uri.replace(chr(39), chr(39) * 2)}' AS \"{alias}\" (READ_ONLY)"
+        )
         self.names = replace(self.names, foreign={**self.names.foreign, name: (alias, "main")})
 
     def publish(self, generation: str) -> None:
@@ -273,7 +279,7 @@ def _open_writer(path: Path, wait_seconds: float) -> duckdb.DuckDBPyConnection:
         raise WarehouseBusy(
             f"another process has held the file open for {wait_seconds:.0f} s",
             where=str(path),
-            fix="Find it with `fuser` on that path; a stuck task can be cleared in the Airflow UI, then this one retries.",
+            fix="Find it with `fuser` on that path; a stuck task can be cleared in the Airflow UI, this one retries.",
         ) from None
 
 

@@ -50,7 +50,12 @@ class Engine(Protocol):
     """
 
     name: str
-    generation: str | None
+    is_exclusive: bool  # whether nobody else can write while this engine is open
+
+    @property
+    def generation(self) -> str | None:
+        """What `identity.*` and `marts.*` mean here."""
+        ...
 
     def at(self, generation: str | None) -> Engine:
         """The same connection, with `identity.*` and `marts.*` meaning that generation's tables."""
@@ -85,8 +90,8 @@ class Engine(Protocol):
     ) -> int:
         """Load landing parts `(part number, uri)` into a raw table, replacing rows of the same (`_run_id`, `_part`).
 
-        `stamp` gives the constant columns (`_account`, `_run_id`, `_seq`, `_loaded_at`); `also` runs in the same transaction. Exactly once:
-        repeating it, or dying inside it, leaves the same rows. Returns the rows now there.
+        `stamp` gives the constant columns (`_account`, `_run_id`, `_seq`, `_loaded_at`); `also` runs in the same
+        transaction. Exactly once: repeating it, or dying inside it, leaves the same rows. Returns the rows now there.
         """
         ...
 
@@ -129,5 +134,7 @@ def connect(settings: Settings, *, read_only: bool = False) -> Iterator[Engine]:
             yield engine
     else:
         raise FixSettings(
-            f"unknown warehouse {settings.warehouse!r}", where="STITCHLINE_WAREHOUSE", fix="Set it to duckdb or bigquery."
+            f"unknown warehouse {settings.warehouse!r}",
+            where="STITCHLINE_WAREHOUSE",
+            fix="Set it to duckdb or bigquery.",
         )

@@ -97,7 +97,12 @@ def golden_fields() -> Model:
         for model in field_models()
     ]
     header = {"title": "The winning value of each golden field of each person, and the record that said so."}
-    return Model("marts.golden_fields", " UNION ALL ".join(f"SELECT * FROM ({sql})" for sql in winners), FOLDER / "fields", header)
+    return Model(
+        "marts.golden_fields",
+        " UNION ALL ".join(f"SELECT * FROM ({sql})" for sql in winners),
+        FOLDER / "fields",
+        header,
+    )
 
 
 @cache
@@ -113,7 +118,9 @@ def mart_models() -> tuple[Model, ...]:
 @cache
 def identity_models() -> dict[str, Model]:
     """The inputs of stitching that are plain models: `identity/occurrences.sql`, `identity/names.sql`."""
-    return {path.stem: read_model(path, f"identity.{path.stem}") for path in sorted((FOLDER / "identity").glob("*.sql"))}
+    return {
+        path.stem: read_model(path, f"identity.{path.stem}") for path in sorted((FOLDER / "identity").glob("*.sql"))
+    }
 
 
 def depends_on(table: str) -> frozenset[str]:
@@ -153,7 +160,10 @@ def stage(engine: Engine, run: Run, settings: Settings) -> StageSummary:
     ensure_all(engine, settings)
     seq_to = frontier(engine)
     reached = {row["model"]: row for row in engine.query("SELECT model, seq, sql_hash FROM ops.staged")}
-    rows = {model.name: _stage_one(engine, model, reached.get(model.name), seq_to, run, settings) for model in staging_models()}
+    rows = {
+        model.name: _stage_one(engine, model, reached.get(model.name), seq_to, run, settings)
+        for model in staging_models()
+    }
     return StageSummary(rows, seq_to)
 
 
@@ -172,7 +182,7 @@ def _stage_one(
     held = int(engine.query(f"SELECT COUNT(*) AS n FROM {quarantine}")[0]["n"])
     if seq_from == seq_to and not held:
         return 0
-    columns = [name for name in engine.columns(model.name)]
+    columns = list(engine.columns(model.name))
     listed = ", ".join(columns)
     typed = f"SELECT {listed} FROM ({windowed(model.sql)})"
     if held:
@@ -181,7 +191,8 @@ def _stage_one(
     params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
     engine.execute(
         f"CREATE OR REPLACE TABLE scratch.batch AS SELECT {listed} FROM ({typed}) "
-        f"QUALIFY ROW_NUMBER() OVER (PARTITION BY _account, _key ORDER BY {latest} DESC, _extracted_at DESC, _seq DESC) = 1",
+        "QUALIFY ROW_NUMBER() OVER "
+        f"(PARTITION BY _account, _key ORDER BY {latest} DESC, _extracted_at DESC, _seq DESC) = 1",
         params,
     )
     count = int(engine.query("SELECT COUNT(*) AS n FROM scratch.batch")[0]["n"])
@@ -254,7 +265,8 @@ def publish(engine: Engine, run: Run, settings: Settings) -> Published:
     seq_to = int(built.query("SELECT COALESCE(MAX(seq_to), 0) AS n FROM identity.inputs")[0]["n"])
     result = Published(run.run_id, run.as_of, datetime.now(UTC), seq_to, people, events)
     views: list[Statement | str] = [
-        f"CREATE OR REPLACE VIEW {dataset}.{table} AS SELECT * FROM generations.{generated_name(dataset, table, run.run_id)}"
+        f"CREATE OR REPLACE VIEW {dataset}.{table} AS "
+        f"SELECT * FROM generations.{generated_name(dataset, table, run.run_id)}"
         for dataset, table in names
     ]
     views += [
@@ -279,7 +291,9 @@ def publish(engine: Engine, run: Run, settings: Settings) -> Published:
 
 
 def _drop_old(engine: Engine, kept: int) -> None:
-    rows = engine.query("SELECT generation FROM ops.published ORDER BY as_of DESC, generation DESC LIMIT @kept", {"kept": kept})
+    rows = engine.query(
+        "SELECT generation FROM ops.published ORDER BY as_of DESC, generation DESC LIMIT @kept", {"kept": kept}
+    )
     suffixes = tuple(generated_name("", "", row["generation"]).removeprefix("__") for row in rows)
     for name in engine.tables("generations"):
         if not name.endswith(suffixes):

@@ -122,7 +122,7 @@ def _for_duckdb(node: exp.Expr) -> exp.Expr:
         return exp.Lower(this=folded) if node.args.get("is_casefold") else folded
     if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.DECIMAL and not node.expressions:
         return exp.DataType.build("DECIMAL(38, 9)", dialect="duckdb")  # what NUMERIC holds on BigQuery
-    if isinstance(node, exp.Create) and node.find(exp.Table) is not None and node.find(exp.Table).catalog == "temp":
+    if isinstance(node, exp.Create) and (made := node.find(exp.Table)) is not None and made.catalog == "temp":
         properties = node.args.get("properties") or exp.Properties(expressions=[])
         properties.append("expressions", exp.TemporaryProperty())
         node.set("properties", properties)

@@ -34,7 +34,11 @@ def _python() -> str:
         return sys.executable
     found = [shutil.which(name) for name in ("python3.13", "python3.12")]
     found += sorted(map(str, Path.home().glob(".pyenv/versions/3.1[23]*/bin/python")), reverse=True)
-    usable = [path for path in found if path and subprocess.run([path, "-V"], capture_output=True, check=False).returncode == 0]
+    usable = [
+        path
+        for path in found
+        if path and subprocess.run([path, "-V"], capture_output=True, check=False).returncode == 0
+    ]
     if not usable:
         pytest.fail(
             "The BigQuery emulator needs a Python of 3.12 or newer and none is on this machine. Install one "

@@ -65,7 +65,9 @@ def test_a_part_is_loaded_exactly_once(engine: BigQueryEngine, tmp_path: Path) -
     part = write_part(tmp_path / "part-0.ndjson.gz", [member(1), member(2)])
     for _ in range(2):
         assert engine.load_parts("raw.mailchimp__members", [(0, part)], stamp("run-1", 1)) == 2
-    rows = engine.query("SELECT _key, _run_id, _seq, JSON_VALUE(_payload, '$.status') AS status FROM raw.mailchimp__members")
+    rows = engine.query(
+        "SELECT _key, _run_id, _seq, JSON_VALUE(_payload, '$.status') AS status FROM raw.mailchimp__members"
+    )
     assert sorted(row["_key"] for row in rows) == ["aud|m1", "aud|m2"]
     assert {row["status"] for row in rows} == {"subscribed"}
 
@@ -105,9 +107,17 @@ def test_staging_sql_types_the_same_rows_as_on_duckdb(engine: BigQueryEngine, tm
 
 def test_append_and_generations(engine: BigQueryEngine) -> None:
     one = engine.at("20260501T120000Z-00000001")
-    one.ensure([Table("marts.people", (Column("name", "STRING"), Column("emails", "ARRAY<STRING>"), Column("at", "TIMESTAMP")))])
+    one.ensure(
+        [
+            Table(
+                "marts.people", (Column("name", "STRING"), Column("emails", "ARRAY<STRING>"), Column("at", "TIMESTAMP"))
+            )
+        ]
+    )
     one.append("marts.people", [{"name": "Ada", "emails": ["a@example.com", "b@example.com"], "at": NOW}])
-    engine.atomically(["CREATE OR REPLACE VIEW marts.people AS SELECT * FROM generations.marts__people__20260501t120000z_00000001"])
+    engine.atomically(
+        ["CREATE OR REPLACE VIEW marts.people AS SELECT * FROM generations.marts__people__20260501t120000z_00000001"]
+    )
     assert engine.query("SELECT people.name, people.emails, people.at FROM marts.people") == [
         {"name": "Ada", "emails": ["a@example.com", "b@example.com"], "at": NOW}
     ]

@@ -23,8 +23,9 @@ import yaml
 from include.run import Run
 from include.settings import ROOT, Settings
 from include.warehouse import models
-from include.warehouse.engine import Column, Engine, Table
+from include.warehouse.engine import Engine
 from include.warehouse.identity.evidence import EVIDENCE, rules
+from include.warehouse.identity.tables import TABLES as STITCHED
 from include.warehouse.render import parse
 from include.warehouse.schema import OPS, raw_table
 
@@ -34,30 +35,8 @@ KEYS = {"case", "given", "as_of", "timezone", "space", "expect"}
 INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})")
 
 
-def _table(name: str, columns: str) -> Table:
-    return Table(name, tuple(Column(*column.split(":")) for column in columns.split()))
-
-
-STITCHED = (
-    EVIDENCE,
-    _table(
-        "identity.identifiers",
-        "kind:STRING value:STRING customer_id:STRING is_inferred:BOOL evidence:STRING "
-        "first_seen_at:TIMESTAMP last_seen_at:TIMESTAMP",
-    ),
-    _table(
-        "identity.customers",
-        "customer_id:STRING anchor_kind:STRING anchor_value:STRING anchor_seq:INT64 created_at:TIMESTAMP",
-    ),
-    _table(
-        "identity.ownership",
-        "kind:STRING value:STRING customer_id:STRING valid_from:TIMESTAMP valid_to:TIMESTAMP",
-    ),
-    _table("identity.events", "event_id:STRING customer_id:STRING is_inferred:BOOL"),
-    _table("identity.blocked_values", "kind:STRING value:STRING reason:STRING detail:STRING met:INT64"),
-)
-"""What stitching writes, as far as models read it; no model makes these tables."""
-DECLARED = {table.name: table for table in (*STITCHED, *OPS)}
+DECLARED = {table.name: table for table in (EVIDENCE, *STITCHED, *OPS)}
+"""Tables that no model makes."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +85,7 @@ def every_model() -> dict[str, models.Model]:
 def read_cases(path: Path) -> list[Case]:
     """The cases of one file; a word that is no part of a case is an error, or a typo would test nothing."""
     found = []
-    for item in yaml.safe_load(path.read_text()):
+    for item in yaml.load(path.read_text(), Loader=yaml.CSafeLoader):
         if item.keys() - KEYS or not {"case", "given", "expect"} <= item.keys():
             raise ValueError(f"{path}: case {item.get('case')!r} has {sorted(item)}, not {sorted(KEYS)}")
         as_of = instant(item.get("as_of", AS_OF))

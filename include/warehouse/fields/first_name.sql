@@ -3,39 +3,45 @@ title: "First name: the CRM first, then the account, then what the person typed 
 */
 SELECT
   ids.customer_id,
-  r.first_name AS value,
+  NULLIF(TRIM(r.first_name), '') AS value,
   'hubspot' AS source,
   r._key AS record_key,
   r.updated_at AS seen_at,
   1 AS priority
 FROM staging.hubspot__contacts AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'hubspot_contact_id' AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id) AND NOT ids.is_inferred
-WHERE r.first_name IS NOT NULL AND NOT r.is_deleted
+  ON ids.kind = 'hubspot_contact_id'
+  AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
+  AND NOT ids.is_inferred
+WHERE NULLIF(TRIM(r.first_name), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
   ids.customer_id,
-  r.first_name AS value,
+  NULLIF(TRIM(r.first_name), '') AS value,
   'segment' AS source,
   r._key AS record_key,
   r.received_at AS seen_at,
   2 AS priority
 FROM staging.segment__users AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'user_id' AND ids.value = CONCAT(@space, r.user_id) AND NOT ids.is_inferred
-WHERE r.first_name IS NOT NULL AND NOT r.is_deleted
+  ON ids.kind = 'user_id'
+  AND ids.value = CONCAT(@space, r.user_id)
+  AND NOT ids.is_inferred
+WHERE NULLIF(TRIM(r.first_name), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
   ids.customer_id,
-  r.first_name AS value,
+  NULLIF(TRIM(r.first_name), '') AS value,
   'mailchimp' AS source,
   r._key AS record_key,
   r.updated_at AS seen_at,
   3 AS priority
 FROM staging.mailchimp__members AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'mailchimp_member_id' AND ids.value = CONCAT(@space, r._account, '/', r.mailchimp_list_id, '/', r.mailchimp_member_id) AND NOT ids.is_inferred
-WHERE r.first_name IS NOT NULL AND NOT r.is_deleted
+  ON ids.kind = 'mailchimp_member_id'
+  AND ids.value = CONCAT(@space, r._account, '/', r.mailchimp_list_id, '/', r.mailchimp_member_id)
+  AND NOT ids.is_inferred
+WHERE NULLIF(TRIM(r.first_name), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
   ids.customer_id,
@@ -46,7 +52,9 @@ SELECT
   4 AS priority
 FROM staging.stripe__customers AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'stripe_customer_id' AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id) AND NOT ids.is_inferred
+  ON ids.kind = 'stripe_customer_id'
+  AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
+  AND NOT ids.is_inferred
 WHERE REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
@@ -58,7 +66,9 @@ SELECT
   5 AS priority
 FROM staging.calendly__invitees AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'calendly_invitee' AND ids.value = CONCAT(@space, r._account, '/', r.calendly_invitee_id) AND NOT ids.is_inferred
+  ON ids.kind = 'calendly_invitee'
+  AND ids.value = CONCAT(@space, r._account, '/', r.calendly_invitee_id)
+  AND NOT ids.is_inferred
 WHERE REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
@@ -70,5 +80,7 @@ SELECT
   6 AS priority
 FROM staging.zendesk__users AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'zendesk_user_id' AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id) AND NOT ids.is_inferred
+  ON ids.kind = 'zendesk_user_id'
+  AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
+  AND NOT ids.is_inferred
 WHERE REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') IS NOT NULL AND NOT r.is_deleted

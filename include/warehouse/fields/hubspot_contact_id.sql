@@ -1,5 +1,6 @@
 /*
 title: "The HubSpot contact that fields are written to: the one changed last."
+why: "Only in the account that syncs write to: a plain id means nothing in another."
 */
 SELECT
   ids.customer_id,
@@ -10,5 +11,7 @@ SELECT
   1 AS priority
 FROM staging.hubspot__contacts AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'hubspot_contact_id' AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id) AND NOT ids.is_inferred
-WHERE r.hubspot_contact_id IS NOT NULL AND NOT r.is_deleted
+  ON ids.kind = 'hubspot_contact_id'
+  AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
+  AND NOT ids.is_inferred
+WHERE r.hubspot_contact_id IS NOT NULL AND NOT r.is_deleted AND r._account = 'main'

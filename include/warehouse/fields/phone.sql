@@ -3,48 +3,56 @@ title: "Phone: the CRM first, then support, payments and bookings."
 */
 SELECT
   ids.customer_id,
-  TRIM(r.phone) AS value,
+  NULLIF(TRIM(r.phone), '') AS value,
   'hubspot' AS source,
   r._key AS record_key,
   r.updated_at AS seen_at,
   1 AS priority
 FROM staging.hubspot__contacts AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'hubspot_contact_id' AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id) AND NOT ids.is_inferred
-WHERE TRIM(r.phone) IS NOT NULL AND NOT r.is_deleted
+  ON ids.kind = 'hubspot_contact_id'
+  AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
+  AND NOT ids.is_inferred
+WHERE NULLIF(TRIM(r.phone), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
   ids.customer_id,
-  TRIM(r.phone) AS value,
+  NULLIF(TRIM(r.phone), '') AS value,
   'zendesk' AS source,
   r._key AS record_key,
   r.updated_at AS seen_at,
   2 AS priority
 FROM staging.zendesk__users AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'zendesk_user_id' AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id) AND NOT ids.is_inferred
-WHERE TRIM(r.phone) IS NOT NULL AND NOT r.is_deleted
+  ON ids.kind = 'zendesk_user_id'
+  AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
+  AND NOT ids.is_inferred
+WHERE NULLIF(TRIM(r.phone), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
   ids.customer_id,
-  TRIM(r.phone) AS value,
+  NULLIF(TRIM(r.phone), '') AS value,
   'stripe' AS source,
   r._key AS record_key,
   r.created_at AS seen_at,
   3 AS priority
 FROM staging.stripe__customers AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'stripe_customer_id' AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id) AND NOT ids.is_inferred
-WHERE TRIM(r.phone) IS NOT NULL AND NOT r.is_deleted
+  ON ids.kind = 'stripe_customer_id'
+  AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
+  AND NOT ids.is_inferred
+WHERE NULLIF(TRIM(r.phone), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
   ids.customer_id,
-  TRIM(r.phone) AS value,
+  NULLIF(TRIM(r.phone), '') AS value,
   'calendly' AS source,
   r._key AS record_key,
   r.created_at AS seen_at,
   4 AS priority
 FROM staging.calendly__invitees AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'calendly_invitee' AND ids.value = CONCAT(@space, r._account, '/', r.calendly_invitee_id) AND NOT ids.is_inferred
-WHERE TRIM(r.phone) IS NOT NULL AND NOT r.is_deleted
+  ON ids.kind = 'calendly_invitee'
+  AND ids.value = CONCAT(@space, r._account, '/', r.calendly_invitee_id)
+  AND NOT ids.is_inferred
+WHERE NULLIF(TRIM(r.phone), '') IS NOT NULL AND NOT r.is_deleted

@@ -1,5 +1,6 @@
 /*
 title: "The Stripe customer that metadata is written to: the newest."
+why: "Only in the account that syncs write to: a plain id means nothing in another."
 */
 SELECT
   ids.customer_id,
@@ -10,5 +11,7 @@ SELECT
   1 AS priority
 FROM staging.stripe__customers AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'stripe_customer_id' AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id) AND NOT ids.is_inferred
-WHERE r.stripe_customer_id IS NOT NULL AND NOT r.is_deleted
+  ON ids.kind = 'stripe_customer_id'
+  AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
+  AND NOT ids.is_inferred
+WHERE r.stripe_customer_id IS NOT NULL AND NOT r.is_deleted AND r._account = 'main'

@@ -1,5 +1,6 @@
 /*
 title: "The Zendesk user that fields are written to: the one changed last."
+why: "Only in the account that syncs write to: a plain id means nothing in another."
 */
 SELECT
   ids.customer_id,
@@ -10,5 +11,7 @@ SELECT
   1 AS priority
 FROM staging.zendesk__users AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'zendesk_user_id' AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id) AND NOT ids.is_inferred
-WHERE r.zendesk_user_id IS NOT NULL AND NOT r.is_deleted
+  ON ids.kind = 'zendesk_user_id'
+  AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
+  AND NOT ids.is_inferred
+WHERE r.zendesk_user_id IS NOT NULL AND NOT r.is_deleted AND r._account = 'main'

@@ -175,7 +175,7 @@ def _refuse(engine: Engine) -> None:
         FROM scratch.parts AS x
         INNER JOIN scratch.person AS p ON p.label = x.part""")
     find_overfull(engine, "scratch.trial_nodes", "scratch.trial_overfull")
-    engine.execute(f"""
+    engine.execute("""
         CREATE OR REPLACE TABLE scratch.crowds AS
         SELECT label, COUNT(*) AS parts FROM scratch.parts AS p GROUP BY label HAVING COUNT(*) > 2""")
     engine.execute(f"""

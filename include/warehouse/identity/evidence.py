@@ -64,7 +64,9 @@ class EvidenceSummary:
 @cache
 def rules() -> tuple[Model, ...]:
     """Every `identity/rules/*.sql`."""
-    return tuple(read_model(path, f"rules.{path.stem}") for path in sorted((FOLDER / "identity" / "rules").glob("*.sql")))
+    return tuple(
+        read_model(path, f"rules.{path.stem}") for path in sorted((FOLDER / "identity" / "rules").glob("*.sql"))
+    )
 
 
 def rule_hash() -> str:
@@ -92,7 +94,9 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings) -> EvidenceSu
         kept = old.query("SELECT seq_to, rule_hash FROM identity.inputs")
         if kept and kept[0]["rule_hash"] == rule_hash():
             seq_from = int(kept[0]["seq_to"])
-            old.execute(f"CREATE OR REPLACE TABLE scratch.known AS SELECT * FROM identity.evidence WHERE NOT is_inferred")
+            old.execute(
+                "CREATE OR REPLACE TABLE scratch.known AS SELECT * FROM identity.evidence WHERE NOT is_inferred"
+            )
     columns = ", ".join(column.name for column in EVIDENCE.columns)
     known = f"SELECT {columns} FROM scratch.known UNION ALL " if seq_from else ""
     staging = {model.name: model for model in staging_models()}
@@ -110,13 +114,14 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings) -> EvidenceSu
     params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
     here.execute(
         f"""INSERT INTO identity.evidence ({columns})
-        SELECT {GROUPED}, MIN(first_seq), MIN(first_seen_at), MAX(last_seen_at), SUM(occurrences), MIN(source), MIN(record_key)
+        SELECT {GROUPED}, MIN(first_seq), MIN(first_seen_at), MAX(last_seen_at), SUM(occurrences),
+          MIN(source), MIN(record_key)
         FROM ({known}SELECT rule, left_kind, left_value, IF(right_value IS NULL, NULL, right_kind) AS right_kind,
             right_value, is_inferred, _seq AS first_seq, seen_at AS first_seen_at, seen_at AS last_seen_at,
             1 AS occurrences, source, record_key
           FROM (
-            SELECT rule, left_kind, CONCAT(@space, {left}) AS left_value, right_kind, CONCAT(@space, {right}) AS right_value,
-              is_inferred, _seq, seen_at, source, record_key
+            SELECT rule, left_kind, CONCAT(@space, {left}) AS left_value,
+              right_kind, CONCAT(@space, {right}) AS right_value, is_inferred, _seq, seen_at, source, record_key
             FROM ({found})
           ))
         WHERE left_value IS NOT NULL

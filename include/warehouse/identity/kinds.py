@@ -116,3 +116,61 @@ class Limits:
 
 
 DEFAULT = Limits()
+
+COLUMNS: Mapping[str, str] = {
+    "anon_id": "anonymous_id",
+    "anonymousid": "anonymous_id",
+    "cookie_id": "anonymous_id",
+    "visitor_id": "anonymous_id",
+    "domain_userid": "anonymous_id",
+    "userid": "user_id",
+    "username": "user_id",
+    "email_address": "email",
+    "e_mail": "email",
+    "mail": "email",
+    "email_hash": "email_sha256",
+    "hashed_email": "email_sha256",
+    "email_sha_256": "email_sha256",
+    "sha256_email": "email_sha256",
+    "phone_number": "phone",
+    "mobile": "phone",
+    "msisdn": "phone",
+    "telephone": "phone",
+    "aaid": "gaid",
+    "hubspot_id": "hubspot_contact_id",
+    "stripe_id": "stripe_customer_id",
+    "zendesk_id": "zendesk_user_id",
+    "mailchimp_id": "mailchimp_member_id",
+    "shopify_id": "shopify_customer_id",
+    "xero_id": "xero_contact_id",
+    "calendly_invitee_id": "calendly_invitee",
+    "twitter": "twitter_handle",
+    "linkedin": "linkedin_url",
+}
+"""What columns of a CSV are also called -> kind."""
+
+NOT_PEOPLE = frozenset(
+    "event message session visit page order cart checkout product variant sku campaign ad adset list audience segment "
+    "company account organization organisation org tenant workspace project site app brand store shop location region "
+    "country city transaction payment charge invoice subscription plan coupon ticket conversation thread deal "
+    "opportunity booking meeting row line record batch source run request trace span ip url category parent group team".split()
+)
+"""First words of `<word>_id` columns that do not name a person; they would join strangers."""
+
+
+def kind_of_column(column: str) -> str | None:
+    """The kind a CSV column carries, or None if it identifies nobody.
+
+    A column ending in `_id` that nobody declared is a kind of its own, taken for a vendor's record id.
+    """
+    name = column.strip().lower().replace(" ", "_").replace("-", "_")
+    name = COLUMNS.get(name, name)
+    if name in _BY_NAME:
+        return name
+    if name.endswith(("_email", "_email_address")):
+        return "email"
+    if name.endswith(("_phone", "_phone_number")):
+        return "phone"
+    if name.endswith("_id") and name.removesuffix("_id").rsplit("_", 1)[-1] not in NOT_PEOPLE:
+        return name
+    return None

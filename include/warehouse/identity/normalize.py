@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_EDGE_SPACE = r"[\s\x{00a0}\x{200b}\x{feff}]+"
+_EDGE_SPACE = r" \t\n\r\u00a0\u200b\ufeff"
+"""What stands around pasted values: spaces, tabs, line ends, and the invisible ones of office programs."""
 
 
 def bare(value_sql: str, prefix: str = "") -> str:
@@ -20,7 +21,7 @@ def normalized(kind_sql: str, value_sql: str) -> str:
         kind_sql: SQL of the kind, a column or a literal.
         value_sql: SQL of the raw value, STRING.
     """
-    trimmed = f"REGEXP_REPLACE(NORMALIZE({value_sql}, NFC), r'^{_EDGE_SPACE}|{_EDGE_SPACE}$', '')"
+    trimmed = f"TRIM(NORMALIZE({value_sql}, NFC), '{_EDGE_SPACE}')"
     address = f"REGEXP_REPLACE(LOWER({trimmed}), r'^mailto:', '')"
     dialled = f"REGEXP_REPLACE(REGEXP_REPLACE(LOWER({trimmed}), r'(ext|x|#).*$', ''), r'[^0-9+]', '')"
     number = f"REGEXP_REPLACE({dialled}, r'^00', '+')"

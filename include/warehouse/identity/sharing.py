@@ -93,7 +93,12 @@ def own_events(engine: Engine, limits: Limits) -> None:
           c.ts
         FROM scratch.carried AS c
         LEFT JOIN scratch.whose AS p ON p.node = MOD(c.best, {PLACES})
-        LEFT JOIN scratch.sat AS s ON s.event_id = c.event_id AND s.turn = 1 AND c.best IS NULL
+        LEFT JOIN (
+          SELECT x.event_id, x.owner, x.is_kiosk, x.device, x.started_at
+          FROM scratch.sat AS x
+          INNER JOIN scratch.carried AS y ON y.event_id = x.event_id AND y.best IS NULL
+          WHERE x.turn = 1
+        ) AS s ON s.event_id = c.event_id
         LEFT JOIN scratch.nodes AS n ON n.node = s.device""")
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.extras AS
