@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ def run_once(tell: Callable[[str], None], log: Path) -> Outcome:
     The process must have its AIRFLOW_HOME and the other variables set before Airflow is imported.
     """
     outcome = Outcome()
+    _end_on_sigterm()
     with _output_to(log):
         from airflow.dag_processing.dagbag import DagBag
 
@@ -46,6 +49,20 @@ def run_once(tell: Callable[[str], None], log: Path) -> Outcome:
     return outcome
 
 
+def _end_on_sigterm() -> None:
+    """End at once on SIGTERM: a task run in this process puts a handler of Airflow's there that goes on.
+
+    Ending like that is safe at any instruction, and keepers notice that this process is gone.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def wait() -> None:
+        signal.sigwait({signal.SIGTERM})
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _run_dag(dag: Any, outcome: Outcome, tell: Callable[[str], None], log: Path) -> None:
     def failed(context: Any) -> None:
         outcome.failed[f"{dag.dag_id}.{context['ti'].task_id}"] = context["exception"]
@@ -53,9 +70,12 @@ def _run_dag(dag: Any, outcome: Outcome, tell: Callable[[str], None], log: Path)
     def skipped(context: Any) -> None:
         outcome.skipped[f"{dag.dag_id}.{context['ti'].task_id}"] = str(context.get("exception") or "")
 
+    from include.wiring import OnlyWhenAsked
+
     for task in dag.tasks:
         task.on_failure_callback = [failed]
         task.on_skipped_callback = [skipped]
+        task.retry_policy = OnlyWhenAsked()
     began = time.monotonic()
     with _output_to(log):
         run = dag.test()

@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, RetryDecision, RetryPolicy, get_current_context, get_parsing_context
+from airflow.sdk import Asset, RetryAction, RetryDecision, RetryPolicy, get_current_context, get_parsing_context
 
 from include.connect.errors import CheckFailed, FixCredentials, FixSettings, RetryLater, StopSync
 from include.launcher import POOL as POOL
@@ -48,6 +48,18 @@ class ByRemedy(RetryPolicy):
         if isinstance(exception, RetryLater) and exception.after is not None:
             return RetryDecision.retry(timedelta(seconds=exception.after), str(exception))
         return RetryDecision.default()
+
+
+class OnlyWhenAsked(ByRemedy):
+    """Where somebody waits for the answer: only what asks to be tried again is, everything else ends the task."""
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Decide as the scheduler's policy does, and fail where that would fall back on the task's own delays."""
+        decision = super().evaluate(exception, try_number, max_tries, context)
+        is_open = decision.action is RetryAction.DEFAULT and not isinstance(exception, RetryLater)
+        return RetryDecision.fail(str(exception)) if is_open else decision
 
 
 def task_defaults(owner: str = "data-platform") -> dict[str, Any]:

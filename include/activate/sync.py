@@ -169,7 +169,6 @@ def apply_plan(
     connection = read_connection(destination.connection)
     dry = _dry_reason(connection, settings, False)
     with open_engine() as engine:
-        ensure_tables(engine)
         plan = _found(engine, plan_id, sync_id(segment, destination))
         if plan.status == "dry_run" or dry:
             return SyncResult(plan.sync, plan_id, "dry_run", plan.counts, held=dry or plan.reason)

@@ -64,7 +64,8 @@ def with_overrides(budget: Budget | None, connection: Connection) -> Budget | No
         return budget
     if isinstance(budget, Connections):
         return replace(budget, limit=max(1, int(limit)))
-    return replace(budget, limit=float(limit), burst=None)
+    burst = max(1, round(budget.burst * limit / budget.limit)) if budget.burst else None
+    return replace(budget, limit=float(limit), burst=burst)
 
 
 class Gate:
@@ -77,7 +78,6 @@ class Gate:
         self._clock = clock
         self._me = f"{socket.gethostname()}/{os.getpid()}/{id(self):x}"
         self._not_before: dict[str, float] = {}
-        self._idle: dict[str, list[tuple[str, float]]] = {}
         self._circuit_read_at = 0.0
         self._failures = 0
 
@@ -98,11 +98,11 @@ class Gate:
             await self._wait(wait, deadline, "the budget shared by all users of the account is used up")
             yield
         elif isinstance(budget, Connections):
-            lease = await self._lease(budget, deadline)
+            lease_id = await self._lease(budget, deadline)
             try:
                 yield
             finally:
-                self._idle.setdefault(self._key(budget), []).append(lease)
+                self._store.release_lease(lease_id)
         else:
             yield
 
@@ -122,13 +122,6 @@ class Gate:
         if self._failures:
             self._failures = 0
             self._store.circuit_succeeded(self._host)
-
-    def close(self) -> None:
-        """Give all connection places back."""
-        for leases in self._idle.values():
-            for lease_id, _ in leases:
-                self._store.release_lease(lease_id)
-        self._idle.clear()
 
     def _key(self, budget: Budget) -> str:
         return f"{self._account}/{budget.name}" if budget.name else self._account
@@ -156,20 +149,12 @@ class Gate:
             state = self._store.circuit(self._host)
         self._circuit_read_at = self._clock.now()
 
-    async def _lease(self, budget: Connections, deadline: float) -> tuple[str, float]:
-        key = self._key(budget)
-        idle = self._idle.setdefault(key, [])
+    async def _lease(self, budget: Connections, deadline: float) -> str:
         while True:
             now = self._clock.now()
-            while idle:
-                lease_id, renewed_at = idle.pop()
-                if now - renewed_at < LEASE_SECONDS / 3:
-                    return lease_id, renewed_at
-                if self._store.renew_lease(lease_id, LEASE_SECONDS, now):
-                    return lease_id, now
-            found = self._store.acquire_lease(key, budget.limit, self._me, LEASE_SECONDS, now)
+            found = self._store.acquire_lease(self._key(budget), budget.limit, self._me, LEASE_SECONDS, now)
             if found is not None:
-                return found, now
+                return found
             await self._wait(random.uniform(0.1, 0.5), deadline, f"all {budget.limit} connections are in use")
 
 

@@ -13,7 +13,7 @@ def instant(value: object) -> datetime | None:
     if isinstance(value, bool) or value is None:
         return None
     try:
-        if isinstance(value, str) and not value.strip("0123456789"):
+        if isinstance(value, str) and value.isdecimal():
             value = int(value)
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value / 1000 if abs(value) >= MILLISECONDS_FROM else value, UTC)
@@ -49,12 +49,16 @@ def advanced(cursor: str | None, seen: str | None, until: datetime) -> str | Non
 class Highest:
     """The greatest cursor value of many records, in whatever form the vendor writes times."""
 
-    __slots__ = ("_at", "_last", "value")
+    __slots__ = ("_at", "_last")
 
     def __init__(self, value: str | None = None) -> None:
-        self.value = value
         self._at = instant(value)
         self._last: object = None
+
+    @property
+    def value(self) -> str | None:
+        """The greatest so far, as cursors are written."""
+        return None if self._at is None else written(self._at)
 
     def see(self, value: object) -> None:
         """Take one record's cursor into account; anything that is not a time is ignored."""
@@ -64,4 +68,3 @@ class Highest:
         at = instant(value)
         if at is not None and (self._at is None or at > self._at):
             self._at = at
-            self.value = written(at)

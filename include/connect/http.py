@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment
 
 import aiohttp
 import msgspec
@@ -121,15 +122,15 @@ class Session:
         self._total_seconds = total_seconds
         self._authorization = source.auth.headers(connection) if source.auth else {}
         account = f"{source.name}/{connection.account}"
-        self._gate = Gate(store, account, URL(self.base_url).authority or self.base_url, self.clock)
+        self._gate = Gate(store, account, self._host(), self.clock)
         self._client: aiohttp.ClientSession | None = None
+        self._proxy = _proxy_of(self.base_url)
         self._has_worked = False
 
     async def __aenter__(self) -> Session:
         """Open the HTTP client."""
         self._client = aiohttp.ClientSession(
             auto_decompress=False,
-            trust_env=True,
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS),
             headers={"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "stitchline"},
         )
@@ -138,11 +139,10 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the client and give back what was reserved."""
+        """Close the client."""
         if self._client is not None:
             await self._client.close()
             self._client = None
-        self._gate.close()
 
     @property
     def where(self) -> str:
@@ -255,6 +255,19 @@ class Session:
         log.info("asking again where=%s stream=%s attempt=%d: %s", self.where, label, attempt, what)
         await self.clock.sleep(_backoff(state))
 
+    def _host(self) -> str:
+        try:
+            url = URL(self.base_url)
+            if url.scheme in ("http", "https") and url.host:
+                return url.authority
+        except ValueError:
+            log.debug("unusable address where=%s", self.where)
+        raise FixSettings(
+            "the host is no web address",
+            where=f"connection {self.connection.id}",
+            fix="Write the host as https://name/path, or leave it empty for the vendor's own.",
+        )
+
     def _url(self, path: str, params: Params) -> URL:
         if not path.startswith("/"):
             # Vendors hand out absolute URLs; credentials follow them only to where they belong.
@@ -281,7 +294,12 @@ class Session:
         started = time.perf_counter()
         try:
             async with self._client.request(
-                method, url, data=options.get("data"), headers=headers, allow_redirects=method in ("GET", "HEAD")
+                method,
+                url,
+                data=options.get("data"),
+                headers=headers,
+                proxy=self._proxy,
+                allow_redirects=method in ("GET", "HEAD"),
             ) as response:
                 status = response.status
                 seen = {name.lower(): value for name, value in response.headers.items()}
@@ -359,6 +377,14 @@ class Session:
             request_id=answer.request_id,
             status=status,
         )
+
+
+def _proxy_of(url: str) -> str | None:
+    """The proxy the environment names; found once, since aiohttp would look again (and into .netrc) at every call."""
+    parts = urlsplit(url)
+    if proxy_bypass_environment(parts.hostname or ""):
+        return None
+    return getproxies_environment().get(parts.scheme)
 
 
 def _encoded(params: Params) -> str:

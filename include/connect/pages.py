@@ -100,7 +100,7 @@ class TokenPages:
         limit: parameter that takes the page size.
         size: page size.
         end: dotted path of a flag that is true on the last page.
-        first: parameters of the first page only.
+        first: parameters of the first page, where the window gives no others.
         place: whether parameters go into the query or the JSON body.
     """
 
@@ -213,10 +213,11 @@ class Listing:
         """One page; None where the list itself is gone and that is fine."""
         asked = self.paging.ask(token)
         in_query = self.paging.place == "query"
+        params = {**asked, **self.params} if token is None else {**self.params, **asked}
         answer = await self.session.send(
             self.method,
             self.path,
-            params={**self.params, **asked} if in_query else self.params,
+            params=params if in_query else self.params,
             json=None if self.method == "GET" else {**(self.body or {}), **({} if in_query else asked)},
             reads=True,
             accept=(404,) if self.is_missing_empty else (),

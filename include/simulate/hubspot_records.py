@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from include.simulate.people import Population
@@ -65,6 +66,7 @@ _DEFAULTS = {
 }
 
 
+@lru_cache(maxsize=4096)
 def iso(ms: int) -> str:
     """A moment as HubSpot writes it: milliseconds and Z."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -227,8 +229,6 @@ class Shelf:
             return found[:limit], len(found) > limit
         start = bisect_right(self.ids, after)
         return [self.records[key] for key in self.ids[start : start + limit]], start + limit < len(self.ids)
-
-    # -- search -------------------------------------------------------------------------------------------------
 
     def search(self, groups: list[dict[str, Any]], sort: tuple[str, bool], start: int, limit: int) -> Found:
         """One page of the matches in the order asked for, and how many there are."""

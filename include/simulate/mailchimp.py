@@ -165,20 +165,8 @@ class Mailchimp(Vendor):
 
     def _merge_fields(self, call: Call) -> Response:
         offset, count = self._window(call)
-        fields = [self._render_merge_field(tag) for tag in self.audience.merge_fields]
+        fields = [self.audience.merge_field(tag) for tag in self.audience.merge_fields]
         return self._collection(call, "merge_fields", fields[offset : offset + count], len(fields))
-
-    def _render_merge_field(self, tag: str) -> dict[str, Any]:
-        number, type_ = list(self.audience.merge_fields).index(tag) + 1, self.audience.merge_fields[tag]
-        body = {"merge_id": number, "tag": tag, "name": tag, "type": type_, "required": False, "default_value": ""}
-        return {
-            **body,
-            "public": False,
-            "display_order": number,
-            "options": {},
-            "help_text": "",
-            "list_id": AUDIENCE_ID,
-        }
 
     def _create_merge_field(self, call: Call) -> Response:
         given = self.json(call)
@@ -186,7 +174,7 @@ class Mailchimp(Vendor):
         if not tag or not type_ or tag in self.audience.merge_fields:
             raise self._invalid("A merge field needs a name and a type, and a tag that is not taken.")
         self.audience.merge_fields[tag] = type_
-        return self.reply(self._render_merge_field(tag))
+        return self.reply(self.audience.merge_field(tag))
 
     # -- members
 
@@ -343,16 +331,7 @@ class Mailchimp(Vendor):
         return found
 
     def _render_segment(self, call: Call, segment: Segment) -> dict[str, Any]:
-        return {
-            "id": segment.id,
-            "name": segment.name,
-            "member_count": len(segment.members),
-            "type": "static",
-            "created_at": stamp(segment.created),
-            "updated_at": stamp(segment.updated),
-            "list_id": AUDIENCE_ID,
-            "_links": self._links(call, f"/lists/{AUDIENCE_ID}/segments/{segment.id}"),
-        }
+        return {**segment.shown(), "_links": self._links(call, f"/lists/{AUDIENCE_ID}/segments/{segment.id}")}
 
     def _list_segments(self, call: Call) -> Response:
         offset, count = self._window(call)

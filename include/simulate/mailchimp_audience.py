@@ -62,6 +62,12 @@ class Segment:
     updated: datetime
     members: dict[str, None] = field(default_factory=dict)
 
+    def shown(self) -> dict[str, Any]:
+        """The segment as the API shows it, without its links."""
+        times = {"created_at": stamp(self.created), "updated_at": stamp(self.updated)}
+        body = {"id": self.id, "name": self.name, "member_count": len(self.members), "type": "static"}
+        return {**body, **times, "list_id": AUDIENCE_ID}
+
 
 class Audience:
     """The members and segments, and what may be done to them."""
@@ -187,6 +193,13 @@ class Audience:
                 raise Problem("Your merge fields were invalid.", errors=errors)
         return known
 
+    def merge_field(self, tag: str) -> dict[str, Any]:
+        """A merge field as the API shows it."""
+        number, type_ = list(self.merge_fields).index(tag) + 1, self.merge_fields[tag]
+        body = {"merge_id": number, "tag": tag, "name": tag, "type": type_, "required": False, "default_value": ""}
+        rest = {"public": False, "display_order": number, "options": {}, "help_text": ""}
+        return {**body, **rest, "list_id": AUDIENCE_ID}
+
     def forget(self, key: str) -> None:
         """Delete for good: the address can never be imported again."""
         member = self.members.pop(key)
@@ -195,8 +208,6 @@ class Audience:
             self._leave(key, status)
         for number in member.tags:
             self.segments[number].members.pop(key, None)
-
-    # -- segments -----------------------------------------------------------------------------------------------
 
     def named(self, name: str) -> Segment | None:
         """The segment of that name, whatever its case."""

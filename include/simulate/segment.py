@@ -72,8 +72,9 @@ def write_segment_tables(population: Population, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".segment-") as folder:
         rows, fresh = Path(folder, "events.csv"), Path(folder, "segment.duckdb")
         _write_rows(population, rows)
-        with duckdb.connect(str(fresh)) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+        # Bounded memory, so that a big world fits beside its warehouse; no progress bar on the server's output.
+        with duckdb.connect(str(fresh), config={"memory_limit": "1GB", "temp_directory": folder}) as connection:
+            connection.execute("SET enable_progress_bar = false")
             _create_tables(connection, rows)
         os.replace(fresh, path)
 

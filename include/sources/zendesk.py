@@ -12,7 +12,7 @@ from include.connect.pages import Listing, TokenPages
 from include.connect.records import Lifter
 from include.connect.source import Page, Rate, ReadFunction, Source, Stream, Window
 
-EXPORTS = Rate(10, seconds=60, burst=4, name="incremental_export")  # 30 with the high volume add-on
+EXPORTS = Rate(10, seconds=60, burst=5, name="incremental_export")  # with the add-on 30
 
 
 def export(entity: str) -> ReadFunction:

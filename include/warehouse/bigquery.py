@@ -294,7 +294,8 @@ def open_bigquery(settings: Settings) -> Iterator[BigQueryEngine]:
 
 
 def _used(sql: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (params or {}).items() if name in parameters(sql)}
+    wanted = parameters(sql) if params else set()
+    return {name: value for name, value in (params or {}).items() if name in wanted}
 
 
 def _parameter(name: str, value: Any) -> Any:

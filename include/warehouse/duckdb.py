@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +18,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from include.connect.errors import FixSettings, WarehouseBusy
 from include.settings import Settings
 from include.warehouse.engine import DATASETS, Statement, Table
-from include.warehouse.render import Names, parameters, parse, quoted, render
+from include.warehouse.render import Names, literal, parse, quoted, render
 
 COPIED = ("identity", "marts", "segments", "activation", "ops", "quarantine")
 """Datasets a reader needs; raw and staging stay with the writer."""
@@ -88,7 +87,7 @@ class DuckDBEngine:
                     self.connection.execute(f'ALTER TABLE {self._name(table.name)} ADD COLUMN "{name}" {kind}')
 
     def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows through one JSON parameter: thousands of rows cost one statement."""
+        """Insert rows as one JSON text: thousands of rows cost one statement."""
         if not rows:
             return
         names = list(rows[0])
@@ -107,8 +106,7 @@ class DuckDBEngine:
         body = msgspec.json.encode([dict(row) for row in rows]).decode()
         self.connection.execute(
             f"INSERT INTO {self._name(table)} ({columns}) "
-            f"SELECT {fields} FROM (SELECT UNNEST(from_json($body, $shape)) AS r)",
-            {"body": body, "shape": shape},
+            f"SELECT {fields} FROM (SELECT UNNEST(from_json({_text(body)}, {_text(shape)})) AS r)"
         )
 
     def load_parts(
@@ -121,47 +119,37 @@ class DuckDBEngine:
         """Replace the run's parts in a raw table, and run `also`, in one transaction."""
         target = self._name(table)
         with self._transaction():
-            self.connection.execute(f"DELETE FROM {target} WHERE _run_id = $run", {"run": stamp["_run_id"]})
+            run = _text(stamp["_run_id"])
+            self.connection.execute(f"DELETE FROM {target} WHERE _run_id = {run}")
             for number, uri in parts:
                 if "://" in uri:
                     self.connection.register_filesystem(fsspec.filesystem(uri.partition("://")[0]))
                 self.connection.execute(
                     f"""INSERT INTO {target} (_account, _run_id, _part, _seq, _key, _extracted_at, _loaded_at, _payload)
-                    SELECT $account, $run, $part, $seq, _key, _extracted_at, $loaded, _payload
-                    FROM read_json($uri, format = 'newline_delimited', compression = 'gzip',
-                      maximum_object_size = 67108864, columns = {{_key: 'VARCHAR', _extracted_at: 'TIMESTAMPTZ', _payload: 'JSON'}})""",
-                    {
-                        "account": stamp["_account"],
-                        "run": stamp["_run_id"],
-                        "part": number,
-                        "seq": stamp["_seq"],
-                        "loaded": stamp["_loaded_at"],
-                        "uri": uri,
-                    },
+                    SELECT {_text(stamp["_account"])}, {run}, {number:d}, {stamp["_seq"]:d}, _key, _extracted_at,
+                      CAST({_text(stamp["_loaded_at"].isoformat())} AS TIMESTAMPTZ), _payload
+                    FROM read_json({_text(uri)}, format = 'newline_delimited', compression = 'gzip',
+                      maximum_object_size = 67108864,
+                      columns = {{_key: 'VARCHAR', _extracted_at: 'TIMESTAMPTZ', _payload: 'JSON'}})"""
                 )
             for statement in also:
                 self._run(statement.sql, statement.params)
-            row = self.connection.execute(
-                f"SELECT COUNT(*) FROM {target} WHERE _run_id = $run", {"run": stamp["_run_id"]}
-            ).fetchone()
+            row = self.connection.execute(f"SELECT COUNT(*) FROM {target} WHERE _run_id = {run}").fetchone()
         return int(row[0]) if row else 0
 
     def columns(self, table: str) -> dict[str, str]:
         """Column name -> DuckDB type; empty when there is no such table."""
-        *outer, name = self._parts(table)
-        rows = self.connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = $s AND table_name = $t "
-            "AND ($c IS NULL AND database_name = current_database() OR database_name = $c) ORDER BY column_index",
-            {"s": outer[-1], "t": name, "c": outer[-2] if len(outer) > 1 else None},
-        ).fetchall()
-        return {str(name): str(kind) for name, kind in rows}
+        try:
+            rows = self.connection.execute(f"DESCRIBE {self._name(table)}").fetchall()
+        except duckdb.CatalogException:
+            return {}
+        return {str(row[0]): str(row[1]) for row in rows}
 
     def tables(self, dataset: str) -> list[str]:
         """Tables and views of a dataset, sorted."""
         rows = self.connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = $s "
-            "AND table_catalog = current_database() ORDER BY table_name",
-            {"s": dataset},
+            "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() "
+            f"AND table_schema = {_text(dataset)} ORDER BY table_name"
         ).fetchall()
         return [str(row[0]) for row in rows]
 
@@ -191,7 +179,7 @@ class DuckDBEngine:
         target = folder / f"read-{generation}.duckdb"
         scratch = folder / f".read-{generation}.{os.getpid()}.duckdb"
         scratch.unlink(missing_ok=True)
-        self.connection.execute(f"ATTACH '{scratch}' AS read_copy")
+        self.connection.execute(f"ATTACH {_text(str(scratch))} AS read_copy")
         try:
             for dataset in COPIED:
                 self.connection.execute(f'CREATE SCHEMA IF NOT EXISTS read_copy."{dataset}"')
@@ -215,8 +203,8 @@ class DuckDBEngine:
             self.connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
 
     def _run(self, sql: str, params: Mapping[str, Any] | None) -> duckdb.DuckDBPyConnection:
-        used = {name: value for name, value in (params or {}).items() if name in parameters(sql)}
-        return self.connection.execute(render(sql, self.names), used or None)
+        # Literals, not parameters: with a parameter DuckDB imports pandas, seconds in every task process.
+        return self.connection.execute(render(sql, self.names, params))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -292,6 +280,5 @@ def _type(kind: str) -> str:
     return exp.DataType.build(kind, dialect="bigquery").sql(dialect="duckdb")
 
 
-def utc(value: datetime) -> str:
-    """A timestamp as GoogleSQL and DuckDB both read it."""
-    return value.isoformat()
+def _text(value: str) -> str:
+    return literal(value).sql(dialect="duckdb")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -93,13 +95,35 @@ def inlined(sql: str, selects: Mapping[str, str]) -> str:
     return tree.sql(dialect="bigquery")
 
 
-def render(sql: str, names: Names) -> str:
-    """Spell one GoogleSQL statement, with its logical `dataset.table` names, for an engine."""
+def render(sql: str, names: Names, values: Mapping[str, Any] | None = None) -> str:
+    """Spell one GoogleSQL statement, with its logical `dataset.table` names, for an engine.
+
+    Args:
+        sql: the statement.
+        names: how tables are spelled.
+        values: parameters to write into the statement as literals; others stay parameters.
+    """
     tree = parse(sql).copy()
     _resolve(tree, names)
+    for node in list(tree.find_all(exp.Parameter)):
+        if values and node.name in values:
+            node.replace(literal(values[node.name]))
     if names.dialect == "duckdb":
         tree = tree.transform(_for_duckdb)
     return tree.sql(dialect=names.dialect, unsupported_level=ErrorLevel.IGNORE)
+
+
+def literal(value: Any) -> exp.Expr:
+    """A value as a literal; SQLGlot does the quoting, whatever the text holds."""
+    if isinstance(value, datetime):
+        return exp.cast(exp.Literal.string(value.astimezone(UTC).isoformat()), exp.DataType.Type.TIMESTAMPTZ)
+    if isinstance(value, date):
+        return exp.cast(exp.Literal.string(value.isoformat()), exp.DataType.Type.DATE)
+    if isinstance(value, (list, tuple)):
+        return exp.Array(expressions=[literal(item) for item in value])
+    if isinstance(value, Decimal):
+        return exp.cast(exp.Literal.string(str(value)), exp.DataType.Type.DECIMAL)
+    return exp.convert(value)
 
 
 def _resolve(tree: exp.Expr, names: Names) -> None:

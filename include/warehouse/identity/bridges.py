@@ -26,6 +26,8 @@ def join_through(engine: Engine, role: Role, tier: int, most_people: int) -> Non
         LEFT JOIN scratch.blocked AS x ON x.node = n.node
         LEFT JOIN scratch.given AS g ON g.node = n.node
         WHERE n.role = '{role}' AND x.node IS NULL AND g.node IS NULL""")
+    if count(engine, "scratch.spans") == 0:
+        return
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.twins AS
         SELECT e.a, e.b
@@ -132,6 +134,14 @@ def _judge(engine: Engine, spans: str, most_people: int) -> None:
         INNER JOIN scratch.touches AS x ON x.bridge = m.bridge
         INNER JOIN scratch.touches AS y ON y.bridge = m.bridge AND x.label < y.label
         WHERE m.people BETWEEN 2 AND {most_people}""")
+    if count(engine, "scratch.pairs") == 0:
+        engine.execute(f"""
+            CREATE OR REPLACE TABLE scratch.verdict AS
+            SELECT bridge, people, person, people > {most_people} AS is_shared FROM scratch.met AS m""")
+        engine.execute(
+            "CREATE OR REPLACE TABLE scratch.unions AS SELECT bridge AS node, person AS label FROM scratch.met AS m WHERE FALSE"
+        )
+        return
     _compare(engine, "scratch.pairs")
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.doubtful AS

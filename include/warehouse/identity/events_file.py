@@ -22,6 +22,7 @@ EVENT_COLUMNS = ("event_id", "eventid", "message_id", "messageid", "id")
 TIME_COLUMNS = ("ts", "timestamp", "time", "event_time", "event_ts", "occurred_at", "original_timestamp", "sent_at", "received_at", "created_at")
 FIRST_NAMES = ("first_name", "firstname", "given_name")
 LAST_NAMES = ("last_name", "lastname", "surname", "family_name")
+FULL_NAMES = ("full_name", "name")
 MEMORY = "1500MB"
 """What DuckDB may hold before it writes to disk; the process stays under 2 GB."""
 
@@ -56,7 +57,8 @@ def stitch_csv(
         )
     engine = DuckDBEngine.in_memory()
     try:
-        _read(engine, source, header, event_column, time_column)
+        named = [column for names in (FIRST_NAMES, LAST_NAMES, FULL_NAMES) if (column := _pick(header, names)) is not None]
+        _read(engine, source, header, event_column, time_column, sorted({*kinds, *named}))
         _check(engine, source)
         here = engine.at("csv")
         _write_inputs(here, header, kinds)
@@ -85,7 +87,7 @@ def _pick(header: list[str], names: tuple[str, ...]) -> int | None:
     return next((spelled.index(name) for name in names if name in spelled), None)
 
 
-def _read(engine: DuckDBEngine, path: Path, header: list[str], event_column: int, time_column: int) -> None:
+def _read(engine: DuckDBEngine, path: Path, header: list[str], event_column: int, time_column: int, used: list[int]) -> None:
     """Read the file as text into `scratch.rows` (line, event_id, ts, c<number>...); reading is the one thing GoogleSQL has no words for."""
     connection = engine.connection
     connection.execute(f"SET memory_limit = '{MEMORY}'")
@@ -96,14 +98,16 @@ def _read(engine: DuckDBEngine, path: Path, header: list[str], event_column: int
         connection.execute(
             f"""CREATE TEMP TABLE scratch__rows AS
             SELECT ROW_NUMBER() OVER () AS line, TRIM(c{event_column}) AS event_id,
-              CASE
-                WHEN regexp_full_match(TRIM(c{time_column}), '[0-9]{{10}}([.][0-9]+)?')
-                  THEN to_timestamp(CAST(TRIM(c{time_column}) AS DOUBLE))
-                WHEN regexp_full_match(TRIM(c{time_column}), '[0-9]{{13}}')
-                  THEN to_timestamp(CAST(TRIM(c{time_column}) AS BIGINT) / 1000.0)
-                ELSE TRY_CAST(TRIM(c{time_column}) AS TIMESTAMPTZ)
-              END AS ts,
-              {", ".join(f"c{number}" for number in range(len(header)))}
+              COALESCE(
+                TRY_CAST(TRIM(c{time_column}) AS TIMESTAMPTZ),
+                CASE
+                  WHEN regexp_full_match(TRIM(c{time_column}), '[0-9]{{10}}([.][0-9]+)?')
+                    THEN to_timestamp(CAST(TRIM(c{time_column}) AS DOUBLE))
+                  WHEN regexp_full_match(TRIM(c{time_column}), '[0-9]{{13}}')
+                    THEN to_timestamp(CAST(TRIM(c{time_column}) AS BIGINT) / 1000.0)
+                END
+              ) AS ts,
+              {", ".join(f"c{number}" for number in used)}
             FROM read_csv($path, header = true, auto_detect = false, delim = ',', quote = '"', escape = '"', nullstr = '',
               columns = {{{columns}}}, max_line_size = 16777216)""",
             {"path": str(path)},
@@ -145,7 +149,7 @@ def _line(path: Path, row: int) -> int:
 def _write_inputs(engine: DuckDBEngine, header: list[str], kinds: dict[int, str]) -> None:
     tidy = ", ".join(f"""{normalized(f"'{kind}'", f"c{number}")} AS i{number}""" for number, kind in kinds.items())
     first, last = (_pick(header, names) for names in (FIRST_NAMES, LAST_NAMES))
-    full = _pick(header, ("name", "full_name"))
+    full = _pick(header, FULL_NAMES)
     named = "CAST(NULL AS STRING)", "CAST(NULL AS STRING)"
     if first is not None:
         named = f"c{first}", f"c{last}" if last is not None else named[1]
@@ -156,6 +160,7 @@ def _write_inputs(engine: DuckDBEngine, header: list[str], kinds: dict[int, str]
         f"SELECT line, event_id, ts, {tidy}, {named[0]} AS first_name, {named[1]} AS last_name FROM scratch.rows AS r"
     )
     listed = ", ".join(f"i{number}" for number in kinds)
+    engine.execute("DROP TABLE scratch.rows")
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.combinations AS
         SELECT {listed}, first_name, last_name, MIN(ts) AS first_seen_at, MAX(ts) AS last_seen_at, COUNT(*) AS occurrences,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from include.warehouse.engine import Engine
+from include.warehouse.identity.components import count
 from include.warehouse.identity.kinds import Role
 
 
@@ -13,6 +14,15 @@ def attach_inferred(engine: Engine) -> None:
     goes to something that stands higher in that order, a person best of all, and only if all its
     inferred evidence points to one and the same. Ids never depend on it: anchors come from trusted evidence.
     """
+    if count(engine, "scratch.facts", "is_inferred") == 0:
+        engine.execute(
+            "CREATE OR REPLACE TABLE scratch.whose AS SELECT node, label, FALSE AS is_inferred FROM scratch.person AS p"
+        )
+        engine.execute(
+            "CREATE OR REPLACE TABLE identity.review AS "
+            "SELECT kind, value, 0 AS candidates, '' AS reason FROM scratch.nodes AS n WHERE FALSE"
+        )
+        return
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.standing AS
         SELECT p.label,

@@ -131,19 +131,20 @@ def _block_by_list(engine: Engine, lists: BlockLists, prefix: str) -> None:
         {"prefix": prefix},
     )
     # A vendor's id is `account/id`; a placeholder stands behind the slash.
-    tail = f"LOWER(IF(n.role = '{Role.RECORD}', REGEXP_REPLACE({bare('n.value', prefix)}, r'^.*/', ''), {bare('n.value', prefix)}))"
-    matches = " OR ".join(
-        f"{'' if kind == 'any' else f'''x.kind = '{kind}' AND '''}REGEXP_CONTAINS(x.word, r'{pattern}')"
-        for kind, listed in sorted(lists.patterns.items())
-        for pattern in listed
-    )
+    value = bare("n.value", prefix)
+    tail = f"LOWER(IF(n.role = '{Role.RECORD}' AND STRPOS({value}, '/') > 0, REGEXP_REPLACE({value}, r'^.*/', ''), {value}))"
+    any_kind = lists.patterns.get("any", ())
+    by_kind = {kind: (*any_kind, *listed) for kind, listed in sorted(lists.patterns.items()) if kind != "any"}
+    # One pattern per kind, and every value meets one: a million values against each of them would be the slowest step.
+    matches = " ".join(f"WHEN '{kind}' THEN REGEXP_CONTAINS(x.word, r'{_either(p)}')" for kind, p in by_kind.items())
+    fits = f"CASE x.kind {matches} WHEN '' THEN FALSE ELSE REGEXP_CONTAINS(x.word, r'{_either(any_kind)}') END"
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.blocked AS
         SELECT node, reason, CAST(NULL AS STRING) AS detail, CAST(NULL AS INT64) AS met
         FROM (
           SELECT x.node, CASE
             WHEN b.node IS NOT NULL THEN 'override'
-            WHEN p.word IS NOT NULL OR e.word IS NOT NULL OR h.word IS NOT NULL OR ({matches or "FALSE"}) THEN 'placeholder'
+            WHEN p.word IS NOT NULL OR e.word IS NOT NULL OR h.word IS NOT NULL OR {fits} THEN 'placeholder'
             WHEN i.word IS NOT NULL THEN 'role_inbox'
           END AS reason
           FROM (SELECT n.node, n.kind, {tail} AS word FROM scratch.nodes AS n) AS x
@@ -154,10 +155,14 @@ def _block_by_list(engine: Engine, lists: BlockLists, prefix: str) -> None:
           LEFT JOIN scratch.words AS e ON e.list = 'email' AND x.kind = 'email' AND e.word = x.word
           LEFT JOIN scratch.words AS h ON h.list = 'hash' AND x.kind = 'email_sha256' AND h.word = x.word
           LEFT JOIN scratch.words AS i ON i.list = 'inbox' AND x.kind = 'email'
-            AND i.word = REGEXP_REPLACE(x.word, r'([+].*)?@.*$', '')
+            AND i.word = SPLIT(SPLIT(x.word, '@')[SAFE_OFFSET(0)], '+')[SAFE_OFFSET(0)]
           WHERE a.node IS NULL OR b.node IS NOT NULL
         ) AS judged
         WHERE reason IS NOT NULL""")
+
+
+def _either(patterns: Sequence[str]) -> str:
+    return "|".join(f"(?:{pattern})" for pattern in patterns) or "^$"
 
 
 def _decide(engine: Engine, prefix: str) -> None:

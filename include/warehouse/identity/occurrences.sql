@@ -23,4 +23,4 @@ SELECT CONCAT('calendly/', calendly_invitee_id) AS event_id, created_at AS ts, '
 UNION ALL
 SELECT CONCAT('stripe/', stripe_charge_id) AS event_id, created_at AS ts, 'stripe_customer_id' AS kind, CONCAT(_account, '/', stripe_customer_id) AS value FROM staging.stripe__charges WHERE stripe_customer_id IS NOT NULL
 UNION ALL
-SELECT CONCAT('zendesk/', zendesk_ticket_id) AS event_id, created_at AS ts, 'zendesk_user_id' AS kind, CONCAT(_account, '/', zendesk_user_id) AS value FROM staging.zendesk__tickets WHERE zendesk_user_id IS NOT NULL
+SELECT CONCAT('zendesk', IF(_account = 'main', '', CONCAT('__', _account)), '/', zendesk_ticket_id) AS event_id, created_at AS ts, 'zendesk_user_id' AS kind, CONCAT(_account, '/', zendesk_user_id) AS value FROM staging.zendesk__tickets WHERE zendesk_user_id IS NOT NULL

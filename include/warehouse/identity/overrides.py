@@ -127,10 +127,12 @@ def read_block_lists(path: Path = BLOCKED) -> BlockLists:
                 ) from None
             if "'" in pattern:
                 raise FixSettings(f"a pattern for {kind} has a quote", where=str(path), fix=r"Write \x27 for a quote.")
-    return BlockLists(
-        *(tuple(str(word).lower() for word in text.get(name) or ()) for name in ("placeholders", "emails", "inboxes")),
-        {str(kind): tuple(listed) for kind, listed in patterns.items()},
-    )
+
+    def words(name: str) -> tuple[str, ...]:
+        return tuple(str(word).lower() for word in text.get(name) or ())
+
+    kinds = {str(kind): tuple(listed) for kind, listed in patterns.items()}
+    return BlockLists(words("placeholders"), words("emails"), words("inboxes"), kinds)
 
 
 def _load(path: Path) -> yaml.Node | None:

@@ -25,13 +25,19 @@ WITH
     FROM staging.calendly__invitees
     UNION ALL
     SELECT
-      CONCAT('zendesk/', zendesk_ticket_id) AS activity_id, created_at AS ts, CAST(NULL AS STRING) AS anonymous_id, 'opened_ticket' AS activity, 'zendesk' AS source,
+      CONCAT('zendesk', IF(_account = 'main', '', CONCAT('__', _account)), '/', zendesk_ticket_id) AS activity_id, created_at AS ts, CAST(NULL AS STRING) AS anonymous_id, 'opened_ticket' AS activity, 'zendesk' AS source,
       TO_JSON_STRING(STRUCT(status AS status, priority AS priority)) AS feature_json, CAST(NULL AS NUMERIC) AS revenue_impact, CAST(NULL AS STRING) AS currency, CAST(NULL AS STRING) AS link
     FROM staging.zendesk__tickets
     WHERE NOT is_deleted
     UNION ALL
     SELECT
-      order_id AS activity_id, ordered_at AS ts, CAST(NULL AS STRING) AS anonymous_id, CASE WHEN status = 'paid' THEN 'placed_order' ELSE 'failed_order' END AS activity, 'stripe' AS source,
+      order_id AS activity_id, ordered_at AS ts, CAST(NULL AS STRING) AS anonymous_id, CASE status
+        WHEN 'paid' THEN 'placed_order'
+        WHEN 'refunded' THEN 'refunded_order'
+        WHEN 'failed' THEN 'failed_order'
+        ELSE 'awaited_payment'
+      END AS activity,
+      'stripe' AS source,
       TO_JSON_STRING(STRUCT(status AS status)) AS feature_json, CASE WHEN status = 'paid' THEN amount END AS revenue_impact, currency AS currency, CAST(NULL AS STRING) AS link
     FROM marts.orders
   )

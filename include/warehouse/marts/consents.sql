@@ -1,5 +1,6 @@
 /*
 title: What each address agreed to, per channel; the latest explicit word at the vendor. Silence is not agreement.
+why: A guess about who somebody is may say no for them, never yes.
 */
 SELECT
   ids.customer_id,
@@ -12,4 +13,4 @@ FROM staging.mailchimp__members AS members
 INNER JOIN identity.identifiers AS ids
   ON ids.kind = 'mailchimp_member_id'
   AND ids.value = CONCAT(@space, members._account, '/', members.mailchimp_list_id, '/', members.mailchimp_member_id)
-WHERE members.status IN ('subscribed', 'unsubscribed', 'cleaned')
+WHERE members.status IN ('unsubscribed', 'cleaned') OR (members.status = 'subscribed' AND NOT ids.is_inferred)

@@ -20,9 +20,12 @@ WITH
     GROUP BY customer_id
   ),
   addresses AS (
-    SELECT customer_id, ARRAY_AGG(DISTINCT value ORDER BY value) AS emails
-    FROM identity.identifiers
-    WHERE kind = 'email' AND NOT is_inferred
+    SELECT customer_id, ARRAY_AGG(email ORDER BY email) AS emails
+    FROM (
+      SELECT DISTINCT customer_id, SUBSTR(value, LENGTH(@space) + 1) AS email
+      FROM identity.identifiers
+      WHERE kind = 'email' AND NOT is_inferred
+    )
     GROUP BY customer_id
   ),
   consent AS (
@@ -55,7 +58,7 @@ SELECT
   golden.last_name,
   NULLIF(TRIM(CONCAT(COALESCE(golden.first_name, ''), ' ', COALESCE(golden.last_name, ''))), '') AS full_name,
   golden.email,
-  addresses.emails,
+  COALESCE(addresses.emails, ARRAY<STRING>[]) AS emails,
   golden.phone,
   golden.user_id,
   golden.hubspot_contact_id,

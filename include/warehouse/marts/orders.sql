@@ -5,16 +5,22 @@ SELECT
   CONCAT('stripe/', charges.stripe_charge_id) AS order_id,
   events.customer_id,
   charges.created_at AS ordered_at,
+  -- A product, not a quotient: INT64 / INT64 is floating point.
   CAST(
-    charges.amount_minor / CASE
+    charges.amount_minor * CASE
       WHEN charges.currency IN (
         'BIF', 'CLP', 'DJF', 'GNF', 'JPY', 'KMF', 'KRW', 'MGA', 'PYG', 'RWF', 'UGX', 'VND', 'VUV', 'XAF', 'XOF', 'XPF'
-      ) THEN 1
-      ELSE 100
+      ) THEN NUMERIC '1'
+      WHEN charges.currency IN ('BHD', 'JOD', 'KWD', 'OMR', 'TND') THEN NUMERIC '0.001'
+      ELSE NUMERIC '0.01'
     END AS NUMERIC
   ) AS amount,
   charges.currency,
-  CASE WHEN charges.is_refunded THEN 'refunded' WHEN charges.status = 'succeeded' THEN 'paid' ELSE charges.status END AS status,
+  CASE
+    WHEN charges.is_refunded THEN 'refunded'
+    WHEN charges.status = 'succeeded' THEN 'paid'
+    ELSE charges.status
+  END AS status,
   'stripe' AS source,
   events.is_inferred AS is_inferred_identity
 FROM staging.stripe__charges AS charges

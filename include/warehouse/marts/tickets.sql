@@ -1,8 +1,8 @@
 /*
-title: Support tickets of every desk, one row each.
+title: Support tickets of every desk, one row each; desks number them alike, so a second account's says which.
 */
 SELECT
-  CONCAT('zendesk/', tickets.zendesk_ticket_id) AS ticket_id,
+  events.event_id AS ticket_id,
   events.customer_id,
   tickets.created_at,
   tickets.updated_at,
@@ -11,5 +11,8 @@ SELECT
   'zendesk' AS source,
   events.is_inferred AS is_inferred_identity
 FROM staging.zendesk__tickets AS tickets
-INNER JOIN identity.events AS events ON events.event_id = CONCAT('zendesk/', tickets.zendesk_ticket_id)
+INNER JOIN identity.events AS events
+  ON events.event_id = CONCAT(
+    'zendesk', IF(tickets._account = 'main', '', CONCAT('__', tickets._account)), '/', tickets.zendesk_ticket_id
+  )
 WHERE NOT tickets.is_deleted

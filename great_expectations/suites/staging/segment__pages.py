@@ -1,0 +1,29 @@
+"""Page views; without an id of a visitor they belong to nobody."""
+
+from datetime import timedelta
+
+from include.checks.suite import WARNING, not_in_future, not_null, row_condition, staged
+
+SUITE = staged(
+    "segment__pages",
+    key="event_id",
+    max_age=timedelta(hours=26),
+    types={
+        "event_id": "STRING",
+        "anonymous_id": "STRING",
+        "user_id": "STRING",
+        "name": "STRING",
+        "url": "STRING",
+        "path": "STRING",
+        "referrer": "STRING",
+        "ts": "TIMESTAMP",
+        "received_at": "TIMESTAMP",
+        "loaded_at": "TIMESTAMP",
+    },
+    expectations=[
+        row_condition("has a visitor", "t.anonymous_id IS NULL AND t.user_id IS NULL"),
+        not_null("url", WARNING),
+        not_null("ts"),
+        not_in_future("ts"),
+    ],
+)

@@ -1,0 +1,214 @@
+"""Runs suites with Great Expectations, pushed down to the engine: it counts, the engine computes."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from include.checks.docs import project_config
+from include.checks.suite import Columns, Expectation, Freshness, Rows, Suite, Unique, Volume
+from include.connect.errors import FixSettings
+from include.run import Run
+from include.warehouse.engine import Engine
+from include.warehouse.render import quoted, render
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+NO_ROWS_KEPT = {"result_format": "BASIC", "partial_unexpected_count": 0}
+"""Counts only: results and Data Docs must not quote rows, which are about people."""
+SAYS_WHERE = ("Binder Error", "Catalog Error", "Parser Error")
+"""Engine errors about names and syntax; their text holds no values of rows."""
+
+
+class ExtraDialect(StrEnum):
+    """What Great Expectations does not list."""
+
+    DUCKDB = "duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What Great Expectations answered for one expectation."""
+
+    is_success: bool
+    unexpected: int
+    error: str = ""
+
+
+def keep_connections_open() -> None:
+    """Let Great Expectations read its results before it closes the connection, as it does for other embedded engines.
+
+    Without this every result on DuckDB is empty (great_expectations 1.24.1).
+    """
+    engines: Any = import_module("great_expectations.execution_engine.sqlalchemy_execution_engine")
+    if ExtraDialect.DUCKDB not in engines._PERSISTED_CONNECTION_DIALECTS:
+        engines._PERSISTED_CONNECTION_DIALECTS = (*engines._PERSISTED_CONNECTION_DIALECTS, ExtraDialect.DUCKDB)
+
+
+def validate(
+    engine: Engine, run: Run, suites: Mapping[str, Suite], rows: Mapping[str, int], usual: Mapping[str, int], docs: Path
+) -> dict[tuple[str, str], Counted]:
+    """Count what breaks each expectation of each suite, and build Data Docs.
+
+    Args:
+        engine: the warehouse; it must be in no transaction.
+        run: whose clock is `@as_of`.
+        suites: table -> suite.
+        rows: table -> rows it has.
+        usual: table -> rows it usually has; a table without a past has no volume to judge.
+        docs: folder of the Data Docs.
+
+    Returns:
+        (table, expectation's name) -> what was counted.
+    """
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    gx: Any = import_module("great_expectations")
+    keep_connections_open()
+    context = gx.get_context(mode="ephemeral", project_config=project_config(docs))
+    context.variables.progress_bars = {"globally": False}
+    counted: dict[tuple[str, str], Counted] = {}
+    with _datasource(context, engine) as datasource:
+        for table, suite in suites.items():
+            found = gx.ExpectationSuite(table)
+            for expectation in suite.expectations:
+                translated = _translate(engine, run, suite, expectation, rows[table], usual.get(table))
+                if translated is not None:
+                    found.add_expectation(translated)
+            definition = gx.ValidationDefinition(
+                name=table, data=_batch(datasource, engine, table), suite=context.suites.add(found)
+            )
+            checkpoint = gx.Checkpoint(
+                name=table,
+                validation_definitions=[context.validation_definitions.add(definition)],
+                result_format=NO_ROWS_KEPT,
+            )
+            answer = context.checkpoints.add(checkpoint).run()
+            for validation in answer.run_results.values():
+                for result in validation.results:
+                    counted[table, result.expectation_config.meta["name"]] = _read(result)
+        _build_docs(context, docs)
+    return counted
+
+
+def _build_docs(context: Any, docs: Path) -> None:
+    try:
+        docs.mkdir(parents=True, exist_ok=True)
+        context.build_data_docs()
+    except OSError as error:
+        log.warning("Data Docs could not be written to %s (%s); results are in ops.check_results", docs, error.strerror)
+
+
+@contextmanager
+def _datasource(context: Any, engine: Engine) -> Iterator[Any]:
+    if engine.name == "duckdb":
+        from duckdb_sqlalchemy import ConnectionWrapper
+
+        # A connection of its own to the same open database. duckdb_sqlalchemy would open the file again, with other
+        # settings, which DuckDB refuses; and one left open would keep the file locked after the engine closed it.
+        with ExitStack() as opened:
+
+            def connect() -> Any:
+                cursor = engine.connection.cursor()  # type: ignore[attr-defined]
+                opened.callback(cursor.close)
+                cursor.execute("SET TimeZone = 'UTC'")
+                return ConnectionWrapper(cursor)
+
+            kwargs: dict[str, Any] = {"creator": connect}
+            yield context.data_sources.add_sql("warehouse", connection_string="duckdb:///", kwargs=kwargs)
+        return
+    client = engine.client  # type: ignore[attr-defined]
+    kwargs = {"connect_args": {"client": client, "prefer_bqstorage_client": False}}
+    url = f"bigquery://{client.project}?user_supplied_client=True"
+    yield context.data_sources.add_sql("warehouse", connection_string=url, kwargs=kwargs)
+
+
+def _batch(datasource: Any, engine: Engine, table: str) -> Any:
+    *_, dataset, name = _physical(engine, table)
+    asset = datasource.add_table_asset(table, table_name=name, schema_name=dataset)
+    return asset.add_batch_definition_whole_table("all rows")
+
+
+def _physical(engine: Engine, table: str) -> tuple[str, ...]:
+    dataset, _, name = table.partition(".")
+    parts: tuple[str, ...] = engine.names.physical(dataset, name)  # type: ignore[attr-defined]
+    return parts
+
+
+def _translate(
+    engine: Engine, run: Run, suite: Suite, expectation: Expectation, rows: int, usual: int | None
+) -> Any | None:
+    """Our expectation as one of theirs; native where it works on both engines, else a query for the bad rows."""
+    gxe: Any = import_module("great_expectations.expectations")
+    about = {"severity": expectation.severity, "meta": {"name": expectation.name}, "description": expectation.name}
+    if isinstance(expectation, Unique):
+        return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(expectation.columns), **about)
+    if isinstance(expectation, Columns):
+        return gxe.ExpectTableColumnsToMatchSet(column_set=list(expectation.types), exact_match=False, **about)
+    if isinstance(expectation, Volume):
+        if usual is None:
+            return None
+        least, most = volume_limits(expectation, usual)
+        return gxe.ExpectTableRowCountToBeBetween(min_value=least, max_value=most, **about)
+    if isinstance(expectation, Freshness):
+        return gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query=_query(engine, run, suite, late(suite, expectation)), **about
+        )
+    if expectation.native is not None:
+        return getattr(gxe, expectation.native)(mostly=expectation.mostly, **expectation.arguments, **about)
+    return gxe.UnexpectedRowsExpectation(
+        unexpected_rows_query=_query(engine, run, suite, bad_rows(suite, expectation)), **about
+    )
+
+
+def volume_limits(volume: Volume, usual: int) -> tuple[int, int]:
+    """Fewest and most rows that do not surprise; a small table may grow by a thousand."""
+    return math.ceil(usual * (1 - volume.max_drop)), max(math.floor(usual * volume.max_growth), usual + 1000)
+
+
+def bad_rows(suite: Suite, rows: Rows) -> str:
+    """GoogleSQL that lists the keys of bad rows: for Great Expectations, and for the person who looks into it."""
+    return f"SELECT t._account, t._key FROM {suite.table} AS t WHERE {rows.bad}"
+
+
+def late(suite: Suite, freshness: Freshness) -> str:
+    """GoogleSQL that lists the accounts whose last complete load is too old."""
+    return (
+        f"SELECT l.account FROM ops.loads AS l WHERE l.source = '{suite.source}' AND l.stream = '{suite.stream}' "
+        f"AND l.is_complete AND (SELECT COUNT(*) FROM {suite.table} AS t) >= 0 GROUP BY l.account "
+        f"HAVING MAX(l.as_of) < TIMESTAMP_SUB(@as_of, INTERVAL {int(freshness.max_age.total_seconds())} SECOND)"
+    )
+
+
+def _query(engine: Engine, run: Run, suite: Suite, sql: str) -> str:
+    """The query in the engine's words, with the batch where the table stood."""
+    literal = sql.replace("@as_of", f"TIMESTAMP '{run.as_of:%Y-%m-%d %H:%M:%S}+00:00'")
+    names = engine.names  # type: ignore[attr-defined]
+    rendered = render(literal, names).replace("{", "{{").replace("}", "}}")
+    table = quoted(_physical(engine, suite.table), names.dialect)
+    if table not in rendered:
+        raise FixSettings(f"a query of its suite does not read {table}", where=suite.table, fix="Call the row `t`.")
+    return rendered.replace(table, "{batch}", 1)
+
+
+def _read(result: Any) -> Counted:
+    raised = result.exception_info or {}
+    # One entry, or one per metric that failed.
+    details = [raised] if "raised_exception" in raised else list(raised.values())
+    failed = [each for each in details if isinstance(each, dict) and each.get("raised_exception")]
+    if failed:
+        message = str(failed[0].get("exception_message") or "")
+        says = message.split("\n")[0][:300] if any(name in message for name in SAYS_WHERE) else "the query failed"
+        return Counted(False, 0, says)
+    values = result.result
+    if result.expectation_config.type == "unexpected_rows_expectation":
+        return Counted(bool(result.success), int(values["observed_value"] or 0))
+    return Counted(bool(result.success), int(values.get("unexpected_count") or 0))
