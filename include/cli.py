@@ -35,7 +35,7 @@ app.add_typer(identity_app, name="identity")
 FAILED, WRONG, HELD = 1, 2, 3
 """Exit codes: a stage failed; something must be corrected; a plan waits for approval."""
 
-out = Console(highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 People = Annotated[int, typer.Option(min=10, help="size of the simulated company")]
 Seed = Annotated[int, typer.Option(help="which simulated company")]

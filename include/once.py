@@ -20,10 +20,9 @@ ORDER = ("ingest_", "unify", "segment_", "sync_")
 
 @dataclass(slots=True)
 class Outcome:
-    """How the DAGs ended: `failed` and `skipped` map `<dag>.<task>` to one line of why."""
+    """How the DAGs ended: `failed` maps `<dag>.<task>` to its error."""
 
     failed: dict[str, BaseException] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def run_once(tell: Callable[[str], None], log: Path) -> Outcome:
@@ -67,23 +66,19 @@ def _run_dag(dag: Any, outcome: Outcome, tell: Callable[[str], None], log: Path)
     def failed(context: Any) -> None:
         outcome.failed[f"{dag.dag_id}.{context['ti'].task_id}"] = context["exception"]
 
-    def skipped(context: Any) -> None:
-        outcome.skipped[f"{dag.dag_id}.{context['ti'].task_id}"] = str(context.get("exception") or "")
-
     from include.wiring import OnlyWhenAsked
 
     for task in dag.tasks:
         task.on_failure_callback = [failed]
-        task.on_skipped_callback = [skipped]
         task.retry_policy = OnlyWhenAsked()
     began = time.monotonic()
     with _output_to(log):
         run = dag.test()
         states = {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
     tell(f"{dag.dag_id}: {_in_words(dag, states)} ({time.monotonic() - began:.1f} s)")
-    for where, why in {**outcome.skipped, **{name: str(error) for name, error in outcome.failed.items()}}.items():
+    for where, error in outcome.failed.items():
         if where.startswith(f"{dag.dag_id}."):
-            tell(f"  {where.partition('.')[2]}: {why}")
+            tell(f"  {where.partition('.')[2]}: {error}")
 
 
 def _in_words(dag: Any, states: dict[str, str]) -> str:

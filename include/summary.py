@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -81,11 +82,11 @@ def _checks(engine: Engine, since: datetime) -> dict[str, int]:
     if not engine.columns("ops.check_results"):
         return {}
     rows = engine.query(
-        "SELECT COUNTIF(status = 'passed') AS passed, COUNTIF(status != 'passed') AS failed "
-        "FROM ops.check_results WHERE checked_at >= @since",
+        "SELECT COUNTIF(is_success) AS passed, COUNTIF(NOT is_success AND severity = 'critical') AS failed, "
+        "COUNTIF(NOT is_success AND severity != 'critical') AS warnings FROM ops.check_results WHERE as_of >= @since",
         {"since": since},
     )
-    return {name: int(rows[0][name] or 0) for name in ("passed", "failed")}
+    return {name: int(rows[0][name] or 0) for name in ("passed", "failed", "warnings")}
 
 
 def _segments(engine: Engine) -> list[dict[str, Any]]:
@@ -113,7 +114,12 @@ def _syncs(engine: Engine, since: datetime) -> list[dict[str, Any]]:
     )
     counted = {row["sync"]: row for row in receipts}
     nothing = {"accepted": 0, "rejected": 0}
-    return [plan | {name: int(counted.get(plan["sync"], nothing)[name]) for name in nothing} for plan in plans]
+    return [
+        plan
+        | {name: int(counted.get(plan["sync"], nothing)[name]) for name in nothing}
+        | dict(zip(("segment", "destination"), plan["sync"].split("__", 1), strict=True))
+        for plan in plans
+    ]
 
 
 def _count(engine: Engine, sql: str) -> int:
@@ -134,7 +140,18 @@ def show(summary: Summary, console: Console) -> None:
             f"recall {summary.recall_of_oracle:.4f} of what the records can show"
         )
     _table(console, "Lists", ("segment", "status", "members", "reason"), summary.segments)
-    columns = ("sync", "status", "planned", "accepted", "rejected", "suppressed", "invalid", "unchanged", "reason")
+    columns = (
+        "segment",
+        "destination",
+        "status",
+        "planned",
+        "accepted",
+        "rejected",
+        "suppressed",
+        "invalid",
+        "unchanged",
+        "reason",
+    )
     _table(console, "Sent", columns, summary.syncs)
     if summary.writes is not None:
         console.print(f"Write calls to destinations: {summary.writes}")
@@ -145,7 +162,7 @@ def _table(console: Console, title: str, columns: tuple[str, ...], rows: list[di
         console.print(f"{title}: nothing")
         return
     used = [name for name in columns if any(row[name] is not None for row in rows)]
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for name in used:
         is_number = any(isinstance(row[name], int | float) for row in rows)
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")

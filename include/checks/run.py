@@ -85,7 +85,7 @@ def check_tables(
         return CheckSummary((), docs)
     rows = _count(engine, chosen)
     usual = usual_rows(engine, run, list(chosen))
-    counted = validate(engine, run, chosen, rows, usual, docs)
+    counted = validate(engine, run, chosen, usual, docs)
     findings: list[Finding] = []
     for table, suite in chosen.items():
         findings += _judge(engine, run, suite, rows[table], usual.get(table), counted)

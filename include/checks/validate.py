@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def keep_connections_open() -> None:
 
 
 def validate(
-    engine: Engine, run: Run, suites: Mapping[str, Suite], rows: Mapping[str, int], usual: Mapping[str, int], docs: Path
+    engine: Engine, run: Run, suites: Mapping[str, Suite], usual: Mapping[str, int], docs: Path
 ) -> dict[tuple[str, str], Counted]:
     """Count what breaks each expectation of each suite, and build Data Docs.
 
@@ -63,7 +64,6 @@ def validate(
         engine: the warehouse; it must be in no transaction.
         run: whose clock is `@as_of`.
         suites: table -> suite.
-        rows: table -> rows it has.
         usual: table -> rows it usually has; a table without a past has no volume to judge.
         docs: folder of the Data Docs.
 
@@ -73,42 +73,48 @@ def validate(
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     gx: Any = import_module("great_expectations")
     keep_connections_open()
-    context = gx.get_context(mode="ephemeral", project_config=project_config(docs))
+    building = docs.with_name(f".{docs.name}.{os.getpid()}")
+    context = gx.get_context(mode="ephemeral", project_config=project_config(building))
     context.variables.progress_bars = {"globally": False}
+    run_id = gx.RunIdentifier(run_name=run.run_id, run_time=run.as_of)
     counted: dict[tuple[str, str], Counted] = {}
-    with _datasource(context, engine) as datasource:
+    with ExitStack() as opened:
+        datasources = {
+            dataset: opened.enter_context(_datasource(context, engine, dataset))
+            for dataset in sorted({_physical(engine, table)[-2] for table in suites})
+        }
         for table, suite in suites.items():
             found = gx.ExpectationSuite(table)
             for expectation in suite.expectations:
-                translated = _translate(engine, run, suite, expectation, rows[table], usual.get(table))
+                translated = _translate(engine, run, suite, expectation, usual.get(table))
                 if translated is not None:
                     found.add_expectation(translated)
+            *_, dataset, name = _physical(engine, table)
+            asset = datasources[dataset].add_table_asset(table, table_name=name)
             definition = gx.ValidationDefinition(
-                name=table, data=_batch(datasource, engine, table), suite=context.suites.add(found)
+                name=table, data=asset.add_batch_definition_whole_table("all rows"), suite=context.suites.add(found)
             )
-            checkpoint = gx.Checkpoint(
-                name=table,
-                validation_definitions=[context.validation_definitions.add(definition)],
-                result_format=NO_ROWS_KEPT,
-            )
-            answer = context.checkpoints.add(checkpoint).run()
-            for validation in answer.run_results.values():
-                for result in validation.results:
-                    counted[table, result.expectation_config.meta["name"]] = _read(result)
-        _build_docs(context, docs)
+            validation = context.validation_definitions.add(definition)
+            for result in validation.run(result_format=NO_ROWS_KEPT, run_id=run_id).results:
+                counted[table, result.expectation_config.meta["name"]] = _read(result)
+        _build_docs(context, building, docs)
     return counted
 
 
-def _build_docs(context: Any, docs: Path) -> None:
+def _build_docs(context: Any, building: Path, docs: Path) -> None:
+    """Replace the documents by this run's; the past is in `ops.check_results`."""
     try:
-        docs.mkdir(parents=True, exist_ok=True)
+        docs.parent.mkdir(parents=True, exist_ok=True)
         context.build_data_docs()
+        shutil.rmtree(docs, ignore_errors=True)
+        os.replace(building, docs)
     except OSError as error:
         log.warning("Data Docs could not be written to %s (%s); results are in ops.check_results", docs, error.strerror)
+        shutil.rmtree(building, ignore_errors=True)
 
 
 @contextmanager
-def _datasource(context: Any, engine: Engine) -> Iterator[Any]:
+def _datasource(context: Any, engine: Engine, dataset: str) -> Iterator[Any]:
     if engine.name == "duckdb":
         from duckdb_sqlalchemy import ConnectionWrapper
 
@@ -119,22 +125,16 @@ def _datasource(context: Any, engine: Engine) -> Iterator[Any]:
             def connect() -> Any:
                 cursor = engine.connection.cursor()  # type: ignore[attr-defined]
                 opened.callback(cursor.close)
-                cursor.execute("SET TimeZone = 'UTC'")
+                cursor.execute(f"SET TimeZone = 'UTC'; SET schema = '{dataset}'")
                 return ConnectionWrapper(cursor)
 
             kwargs: dict[str, Any] = {"creator": connect}
-            yield context.data_sources.add_sql("warehouse", connection_string="duckdb:///", kwargs=kwargs)
+            yield context.data_sources.add_sql(dataset, connection_string="duckdb:///", kwargs=kwargs)
         return
     client = engine.client  # type: ignore[attr-defined]
     kwargs = {"connect_args": {"client": client, "prefer_bqstorage_client": False}}
-    url = f"bigquery://{client.project}?user_supplied_client=True"
-    yield context.data_sources.add_sql("warehouse", connection_string=url, kwargs=kwargs)
-
-
-def _batch(datasource: Any, engine: Engine, table: str) -> Any:
-    *_, dataset, name = _physical(engine, table)
-    asset = datasource.add_table_asset(table, table_name=name, schema_name=dataset)
-    return asset.add_batch_definition_whole_table("all rows")
+    url = f"bigquery://{client.project}/{dataset}?user_supplied_client=True"
+    yield context.data_sources.add_sql(dataset, connection_string=url, kwargs=kwargs)
 
 
 def _physical(engine: Engine, table: str) -> tuple[str, ...]:
@@ -143,9 +143,7 @@ def _physical(engine: Engine, table: str) -> tuple[str, ...]:
     return parts
 
 
-def _translate(
-    engine: Engine, run: Run, suite: Suite, expectation: Expectation, rows: int, usual: int | None
-) -> Any | None:
+def _translate(engine: Engine, run: Run, suite: Suite, expectation: Expectation, usual: int | None) -> Any | None:
     """Our expectation as one of theirs; native where it works on both engines, else a query for the bad rows."""
     gxe: Any = import_module("great_expectations.expectations")
     about = {"severity": expectation.severity, "meta": {"name": expectation.name}, "description": expectation.name}
@@ -196,7 +194,8 @@ def _query(engine: Engine, run: Run, suite: Suite, sql: str) -> str:
     table = quoted(_physical(engine, suite.table), names.dialect)
     if table not in rendered:
         raise FixSettings(f"a query of its suite does not read {table}", where=suite.table, fix="Call the row `t`.")
-    return rendered.replace(table, "{batch}", 1)
+    # Great Expectations puts a subquery with an alias of its own there, so ours needs one more level.
+    return rendered.replace(table, "(SELECT * FROM {batch})", 1)
 
 
 def _read(result: Any) -> Counted:

@@ -25,7 +25,7 @@ async def find_or_create_tag(session: Session, target: Target) -> Target:
     found = await _find_tag(session, container, target.name)
     if found is None:
         body = {"name": target.name, "static_segment": []}
-        answer = await write(session, "POST", f"/3.0/lists/{quote(container)}/segments", body, label="create tag")
+        answer = await write(session, "POST", f"/lists/{quote(container)}/segments", body, label="create tag")
         found = str(answer.value["id"])
     return replace(target, container=container, handle=found)
 
@@ -58,7 +58,7 @@ async def read_members(session: Session, target: Target) -> set[str]:
     while handle is not None:
         params = {"count": PAGE, "offset": len(found)}
         page = await session.get_json(
-            f"/3.0/lists/{quote(container)}/segments/{handle}/members", params, label="tag members"
+            f"/lists/{quote(container)}/segments/{handle}/members", params, label="tag members"
         )
         found.update(member["email_address"].lower() for member in page["members"])
         if len(page["members"]) < PAGE:
@@ -67,7 +67,7 @@ async def read_members(session: Session, target: Target) -> set[str]:
 
 
 async def _only_list(session: Session) -> str:
-    answer = await session.get_json("/3.0/lists", {"count": 2, "fields": "lists.id,total_items"}, label="lists")
+    answer = await session.get_json("/lists", {"count": 2, "fields": "lists.id,total_items"}, label="lists")
     if len(answer["lists"]) != 1:
         raise FixSettings(
             f"the account has {answer.get('total_items', len(answer['lists']))} audiences and none is chosen",
@@ -86,7 +86,7 @@ async def _find_tag(session: Session, container: str, name: str) -> str | None:
             "offset": offset,
             "fields": "segments.id,segments.name,total_items",
         }
-        page = await session.get_json(f"/3.0/lists/{quote(container)}/segments", params, label="tags")
+        page = await session.get_json(f"/lists/{quote(container)}/segments", params, label="tags")
         for segment in page["segments"]:
             if segment["name"] == name:
                 return str(segment["id"])
@@ -99,7 +99,7 @@ async def _change(session: Session, target: Target, body: dict[str, Any]) -> Ans
     return await write(
         session,
         "POST",
-        f"/3.0/lists/{quote(target.container)}/segments/{target.handle}",
+        f"/lists/{quote(target.container)}/segments/{target.handle}",
         body,
         label="change tag members",
     )
@@ -107,7 +107,7 @@ async def _change(session: Session, target: Target, body: dict[str, Any]) -> Ans
 
 async def _carries(session: Session, target: Target, address: str) -> bool:
     member = hashlib.md5(address.lower().encode(), usedforsecurity=False).hexdigest()
-    path = f"/3.0/lists/{quote(target.container)}/members/{member}"
+    path = f"/lists/{quote(target.container)}/members/{member}"
     answer = await session.send("GET", path, params={"fields": "tags"}, accept=(404,), label="member")
     if answer.status == 404:
         return False

@@ -23,7 +23,7 @@ JOB_SECONDS = 600.0
 async def find_or_create_fields(session: Session, target: Target) -> Target:
     """Make the user fields that the account does not have yet."""
     have: set[str] = set()
-    page = await session.get_json("/api/v2/user_fields", {"page[size]": 100}, label="user fields")
+    page = await session.get_json("/user_fields", {"page[size]": 100}, label="user fields")
     while True:
         have.update(field["key"] for field in page["user_fields"])
         following = (page.get("links") or {}).get("next") or page.get("next_page")
@@ -33,7 +33,7 @@ async def find_or_create_fields(session: Session, target: Target) -> Target:
     for name, kind in target.fields.items():
         if name not in have:
             body = {"user_field": {"key": name, "type": TYPES[kind], "title": name.replace("_", " ").capitalize()}}
-            await write(session, "POST", "/api/v2/user_fields", body, label="create user field")
+            await write(session, "POST", "/user_fields", body, label="create user field")
     return replace(target, handle=target.name)
 
 
@@ -47,7 +47,7 @@ async def update_users(session: Session, target: Target, changes: Sequence[Chang
     ]
     if not users:
         return results
-    answer = await write(session, "PUT", "/api/v2/users/update_many", {"users": users}, label="update users")
+    answer = await write(session, "PUT", "/users/update_many", {"users": users}, label="update users")
     job = await _ended(session, answer.value["job_status"])
     return results + _read(job, _numbered(changes), answer.request_id)
 
@@ -57,7 +57,7 @@ async def read_flagged(session: Session, target: Target) -> set[str]:
     found: set[str] = set()
     if not target.name:
         return found
-    page = await session.get_json("/api/v2/users", {"page[size]": 100}, label="users")
+    page = await session.get_json("/users", {"page[size]": 100}, label="users")
     while True:
         found.update(
             str(user["id"]) for user in page["users"] if (user.get("user_fields") or {}).get(target.name) is True
@@ -78,7 +78,7 @@ async def _ended(session: Session, job: dict[str, Any]) -> dict[str, Any]:
             )
         await session.clock.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
-        job = (await session.get_json(f"/api/v2/job_statuses/{job['id']}", label="job status"))["job_status"]
+        job = (await session.get_json(f"/job_statuses/{job['id']}", label="job status"))["job_status"]
     return job
 
 

@@ -8,7 +8,7 @@ import re
 import uuid
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -243,8 +243,3 @@ class Vendor(ABC):
 def new_id() -> str:
     """A request or correlation id."""
     return str(uuid.uuid4())
-
-
-def pick(record: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Only these keys of a record."""
-    return {name: record[name] for name in names}

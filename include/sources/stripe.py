@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from include.connect.auth import BearerAuth
-from include.connect.cursor import written
+from include.connect.cursor import instant, written
 from include.connect.http import Session
 from include.connect.pages import LastIdPages, Listing
 from include.connect.records import Lifter
@@ -28,7 +28,7 @@ class _Changed(Struct):
 
 class _Event(Struct):
     type: str
-    created: int
+    created: Any
     data: _Changed
 
 
@@ -93,8 +93,9 @@ def changes(path: str, kind: str, types: tuple[str, ...]) -> ReadFunction:
     return read
 
 
-def _moment(created: int) -> str:
-    return written(datetime.fromtimestamp(created, UTC))
+def _moment(created: object) -> str | None:
+    at = instant(created)
+    return None if at is None else written(at)
 
 
 def _tombstone(changed: _Object) -> bytes:

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from vendor import Vendor, serving
-
 from include.connect.connection import Connection
 from include.settings import Settings
 from include.state.store import Store
+from tests.connect.vendor import Vendor, serving
 
 
 class Clock:

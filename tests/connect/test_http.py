@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
-from vendor import Vendor, cut_short, js, reset
 
 from include.connect.auth import BearerAuth
 from include.connect.budget import CIRCUIT_THRESHOLD
@@ -21,6 +20,7 @@ from include.connect.errors import FixCredentials, FixSettings, RetryLater, Stop
 from include.connect.http import CallRefused, Session
 from include.connect.source import Connections, Rate, Source
 from include.state.store import Store
+from tests.connect.vendor import Vendor, cut_short, js, reset
 
 T = TypeVar("T")
 SOURCE = Source("acme", "Acme", "https://acme.example", BearerAuth())

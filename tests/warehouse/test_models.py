@@ -240,11 +240,11 @@ def test_a_wrong_row_is_seen(expected: list[dict[str, Any]], got: list[dict[str,
 
 
 def test_equal_rows_are_equal_in_any_order_and_spelling() -> None:
-    expected = [
+    expected: list[dict[str, Any]] = [
         {"at": "2026-01-01T02:00:00+02:00", "n": 0.1, "j": {"a": 1, "b": None}},
         {"at": None, "n": 2, "j": None},
     ]
-    got = [
+    got: list[dict[str, Any]] = [
         {"at": None, "n": 2.0, "j": None, "x": 9},
         {"at": datetime(2026, 1, 1, tzinfo=UTC), "n": Decimal("0.10"), "j": '{"b":null,"a":1}'},
     ]

@@ -189,7 +189,7 @@ def _write_links(engine: Engine) -> None:
 
 def _summary(engine: Engine, run: Run) -> StitchSummary:
     changes = engine.query(
-        """SELECT COUNTIF(change = 'merged') AS merges, COUNTIF(change = 'split') AS splits
+        """SELECT COALESCE(COUNTIF(change = 'merged'), 0) AS merges, COALESCE(COUNTIF(change = 'split'), 0) AS splits
         FROM identity.changes AS c WHERE generation = @generation""",
         {"generation": run.run_id},
     )[0]

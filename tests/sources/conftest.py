@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sources.simulator import HTTP_SOURCES, Puller, Simulator, simulating
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[Simulator]:
+    """Enough people that every vendor needs several pages for something; nothing here changes it."""
+    with simulating("--people", "4800") as running:
+        yield running
+
+
+@pytest.fixture
+def small_world() -> Iterator[Simulator]:
+    """A world of a test's own, to be changed."""
+    with simulating("--people", "150") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def truth(world: Simulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
+    """Keys per source and stream, pulled while every vendor behaved."""
+    found = {}
+    for name in HTTP_SOURCES:
+        pulling = Puller(world, tmp_path_factory.mktemp("truth"))
+        found[name] = pulling.keys(pulling(name))
+    return found
+
+
+@pytest.fixture
+def pulling(world: Simulator, tmp_path: Path) -> Iterator[Puller]:
+    world.control("DELETE", "faults")
+    yield Puller(world, tmp_path)
+    world.control("DELETE", "faults")

@@ -1,0 +1,105 @@
+"""The simulated vendors as a process of their own, and pulls from them in which waiting takes no time."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from include.connect.connection import Connection
+from include.connect.files import Files
+from include.connect.landing import Manifest
+from include.connect.pull import pull
+from include.run import Run
+from include.settings import Settings
+from include.simulate.server import connections
+from include.sources import all_sources, get_source
+
+HTTP_SOURCES = sorted(name for name, source in all_sources().items() if source.tables is None)
+FAST = {"rate_limit": 1e6, "rate_limit_search": 1e6, "rate_limit_incremental_export": 1e6}
+
+
+class PatientClock:
+    """The machine's time, but sleeping is skipped: the simulator runs without rate limits."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.skipped
+
+    async def sleep(self, seconds: float) -> None:
+        self.skipped += seconds
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Simulator:
+    port: int
+    known: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/_control/{path}", data, method=method)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.loads(response.read() or b"null")
+
+    def faults(self, source: str, **faults: Any) -> None:
+        self.control("POST", "faults", {source: faults})
+
+    def requests(self, source: str) -> int:
+        return int(self.control("GET", "stats")[source]["requests"])
+
+    def connection(self, name: str) -> Connection:
+        given = json.loads(connections(self.port, "/nowhere")[f"AIRFLOW_CONN_{name.upper()}"])
+        extra = given.get("extra") or {}
+        extra = json.loads(extra) if isinstance(extra, str) else extra
+        return Connection(
+            name, "main", given["host"], given.get("login") or "", given.get("password") or "", {**extra, **FAST}
+        )
+
+
+@contextmanager
+def simulating(*arguments: str) -> Iterator[Simulator]:
+    command = [sys.executable, "-m", "include.simulate", "--port", "0", "--unlimited", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            yield Simulator(json.loads(process.stdout.readline())["port"])
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+class Puller:
+    """Pulls a source of a simulator into a landing of its own."""
+
+    def __init__(self, simulator: Simulator, home: Path) -> None:
+        self.simulator, self.settings, self.clock = simulator, Settings(home=home), PatientClock()
+
+    def __call__(self, name: str, run: str = "1", attempt: int = 1, **options: Any) -> list[Manifest]:
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        started = Run.of(f"ingest_{name}", run, at, attempt)
+        # The same run id whatever the hour, and a clock that knows all the simulator's records as past.
+        as_of = datetime.fromtimestamp(self.clock.now(), UTC)
+        run_now = replace(started, as_of=options.pop("as_of", as_of))
+        options.setdefault("connection", self.simulator.connection(name))
+        return pull(get_source(name), "main", self.settings, run_now, clock=self.clock, **options)
+
+    def keys(self, manifests: list[Manifest]) -> dict[str, list[str]]:
+        return {manifest.stream: [line["_key"] for line in self.lines(manifest)] for manifest in manifests}
+
+    def lines(self, manifest: Manifest) -> list[dict[str, Any]]:
+        files = Files(self.settings.landing_root)
+        found = b"".join(gzip.decompress(files.read(part.path)) for part in manifest.parts)
+        return [json.loads(line) for line in found.splitlines()]

@@ -1,0 +1,208 @@
+"""Every API source keeps the same promises, whatever its paging, cursor and temper."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.connect.check import check
+from include.connect.errors import FixCredentials, FixSettings
+from include.connect.landing_writer import PartLimits
+from include.sources import all_sources, get_source, source_names
+from tests.sources.simulator import HTTP_SOURCES, Puller, Simulator
+
+every_source = pytest.mark.parametrize("name", HTTP_SOURCES)
+Truth = dict[str, dict[str, list[str]]]
+
+
+def ordered(keys: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {stream: sorted(found) for stream, found in keys.items()}
+
+
+@every_source
+def test_keys_are_unique_and_every_vendor_has_several_pages(name: str, truth: Truth, world: Simulator) -> None:
+    for stream, keys in truth[name].items():
+        assert keys, f"{name}.{stream} is empty"
+        assert len(set(keys)) == len(keys)
+    assert max(len(keys) for keys in truth[name].values()) > 100
+
+
+@every_source
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"throttle_every": 2},
+        {"throttle_every": 2, "retry_after": 1},
+        {"error_every": 2},
+        {"reset_every": 3},
+        {"truncate_every": 2},
+        {"repeat_page_every": 2},
+        {"throttle_every": 5, "error_every": 7, "reset_every": 11, "truncate_every": 6, "repeat_page_every": 4},
+    ],
+    ids=lambda faults: "+".join(faults),
+)
+def test_every_record_lands_once_through_faults(
+    name: str, faults: dict[str, int], pulling: Puller, truth: Truth
+) -> None:
+    pulling.simulator.faults(name, **faults)
+    manifests = pulling(name)
+    assert ordered(pulling.keys(manifests)) == ordered(truth[name])
+    assert sum(manifest.quarantined for manifest in manifests) == 0
+    if set(faults) != {"reset_every"}:  # aiohttp itself repeats the first reset of a read
+        assert sum(manifest.retries for manifest in manifests) > 0
+    if "throttle_every" in faults:
+        assert sum(manifest.throttled for manifest in manifests) > 0
+        assert sum(manifest.throttled_seconds for manifest in manifests) > 0
+
+
+@every_source
+def test_a_second_run_asks_only_for_what_is_new(name: str, small_world: Simulator, tmp_path: Path) -> None:
+    pulling = Puller(small_world, tmp_path)
+    first = {manifest.stream: manifest for manifest in pulling(name)}
+    first_keys = pulling.keys(list(first.values()))
+    small_world.control("POST", "advance", {"recover": 5, "days": 1.5})
+    pulling.clock.skipped += 1.5 * 86_400
+    before = small_world.requests(name)
+    second = {manifest.stream: manifest for manifest in pulling(name, "2")}
+    asked = small_world.requests(name) - before
+    assert asked == sum(manifest.requests for manifest in second.values())
+    changing = [stream for stream in get_source(name).streams if stream.cursor or first[stream.name].cursor_to]
+    for stream in changing:
+        was, now = first[stream.name], second[stream.name]
+        assert now.kind == "incremental"
+        assert now.cursor_from == was.cursor_to
+        # What the five recovered people brought, and what a lookback reads once more.
+        assert now.records <= max(8, was.records // 3), stream.name
+    keys = pulling.keys(list(second.values()))
+    if name == "stripe":
+        assert len(set(keys["charges"]) - set(first_keys["charges"])) == 5
+    if name == "hubspot":
+        assert keys["contacts"]
+    third = pulling(name, "3")
+    assert sum(manifest.records for manifest in third) <= sum(manifest.records for manifest in second.values())
+
+
+@every_source
+def test_refused_credentials_end_at_once_and_name_the_connection(name: str, pulling: Puller) -> None:
+    good = pulling.simulator.connection(name)
+    bad = type(good)(name, "main", good.base_url, good.login, "wrong-us1", good.extra)
+    before = pulling.simulator.requests(name)
+    with pytest.raises(FixCredentials) as failed:
+        pulling(name, connection=bad)
+    assert pulling.simulator.requests(name) - before == 1
+    assert f"connection {name}" in str(failed.value)
+    assert "wrong" not in str(failed.value)
+    assert failed.value.request_id
+
+
+@every_source
+def test_a_token_that_expires_on_the_way_costs_no_page(name: str, pulling: Puller, truth: Truth) -> None:
+    progress: list[int] = []
+
+    def expire(stream: str, records: int, requests: int) -> None:
+        if not progress:
+            pulling.simulator.faults(name, expire_token=True)
+        progress.append(records)
+
+    with pytest.raises(FixCredentials, match=f"connection {name}"):
+        pulling(name, on_progress=expire)
+    assert progress
+    manifests = pulling(name, attempt=2)
+    assert ordered(pulling.keys(manifests)) == ordered(truth[name])
+
+
+@every_source
+def test_drift_stops_nothing(name: str, pulling: Puller, truth: Truth) -> None:
+    pulling.simulator.faults(name, drift=True)
+    manifests = pulling(name)
+    assert ordered(pulling.keys(manifests)) == ordered(truth[name])
+    assert sum(manifest.quarantined for manifest in manifests) == 0
+
+
+_KILLED = """
+import sys
+from include.connect.landing_writer import PartLimits
+from pathlib import Path
+from tests.sources.simulator import Puller, Simulator
+Puller(Simulator(int(sys.argv[2])), Path(sys.argv[3]))(sys.argv[1], limits=PartLimits(records=60))
+"""
+
+
+@every_source
+def test_a_killed_pull_goes_on_after_its_last_finished_part(
+    name: str, pulling: Puller, truth: Truth, tmp_path: Path
+) -> None:
+    world = pulling.simulator
+    world.faults(name, slow_seconds=0.03)
+    command = [sys.executable, "-c", _KILLED, name, str(world.port), str(tmp_path)]
+    before = world.requests(name)
+    with subprocess.Popen(command) as process:
+        deadline = time.monotonic() + 60
+        landing = Path(pulling.settings.landing_root)
+        while not list(landing.glob("**/_checkpoint.json")) and process.poll() is None:
+            assert time.monotonic() < deadline
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+    first_requests = world.requests(name) - before
+    world.control("DELETE", "faults")
+    kept = [json.loads(path.read_bytes()) for path in landing.glob("**/_checkpoint.json")]
+    manifests = pulling(name, attempt=2)
+    assert ordered(pulling.keys(manifests)) == ordered(truth[name])
+    assert not list(landing.glob("**/_checkpoint.json"))
+    if kept:
+        # The first attempt's parts count, and what they hold was not asked for again.
+        adopted = [part for manifest in manifests for part in manifest.parts if "attempt=1/" in part.path]
+        assert adopted
+        assert {part["path"] for found in kept for part in found["parts"]} <= {part.path for part in adopted}
+        assert sum(found["requests"] for found in kept) <= first_requests
+
+
+@every_source
+def test_check_finds_every_stream_readable(name: str, pulling: Puller) -> None:
+    found = check(
+        get_source(name),
+        "main",
+        pulling.settings,
+        connection=pulling.simulator.connection(name),
+        clock=pulling.clock,
+    )
+    streams = [stream.name for stream in get_source(name).streams]
+    assert [one.check for one in found] == ["connection", "credentials", *streams]
+    assert all(one.ok for one in found), found
+
+
+@pytest.mark.parametrize("name", source_names())
+def test_a_source_says_what_people_need_to_know(name: str) -> None:
+    source = get_source(name)
+    assert source.name == name
+    assert source.title
+    assert source.docs_url.startswith("https://")
+    assert source.streams
+    assert all(stream.description for stream in source.streams)
+    names = [stream.name for stream in source.streams]
+    assert len(set(names)) == len(names)
+    for position, stream in enumerate(source.streams):
+        assert stream.parent is None or stream.parent in names[:position]
+        assert source.tables is not None or stream.read is not None or stream.path
+
+
+def test_unknown_sources_get_a_hint() -> None:
+    assert list(all_sources()) == list(source_names())
+    with pytest.raises(FixSettings, match="Did you mean mailchimp") as failed:
+        get_source("mailchip")
+    assert "hubspot" in str(failed.value)
+    with pytest.raises(FixSettings):
+        get_source("..errors")
+
+
+def test_part_limits_are_positive() -> None:
+    limits: Any = PartLimits()
+    assert limits.records > 0
