@@ -257,18 +257,34 @@ def sync_plan(segment: str, destination: str) -> None:
 
 
 @identity_app.command("explain")
-def identity_explain(identifier: str, other: Annotated[str | None, typer.Argument()] = None) -> None:
-    """Why an identifier belongs to its person: the shortest chain of evidence, to another one if given."""
+def identity_explain(
+    identifier: Annotated[str, typer.Argument(help="an e-mail address, phone number or id, or kind:value")],
+    other: Annotated[str | None, typer.Argument(help="a second identifier: how are the two one person?")] = None,
+) -> None:
+    """Why an identifier belongs to its person: the shortest chain of evidence."""
     from include.warehouse.engine import connect
     from include.warehouse.identity.explain import explain
-    from include.warehouse.models import published
+    from include.warehouse.models import clock, published
 
     settings = _settings(None)
+    kind, value = _identifier(identifier)
     with connect(settings, read_only=True) as engine:
         if published(engine) is None:
             raise FixSettings("nothing is published yet", where="ops.published", fix="Run the unify DAG once.")
-        for line in explain(engine, identifier, other):
-            out.print(line, soft_wrap=True)
+        space = str(clock(None, settings)["space"])
+        chain = explain(engine, kind, value, _identifier(other) if other else None, space)
+    for step in chain:
+        if step.note:
+            out.print(f"{step.left_kind} {step.left_value}: {step.note}", soft_wrap=True)
+            continue
+        right = f" = {step.right_kind} {step.right_value}" if step.right_kind else ""
+        seen = f", {step.occurrences} times since {step.first_seen_at:%Y-%m-%d}" if step.first_seen_at else ""
+        inferred = ", inferred" if step.is_inferred else ""
+        why = f"({step.rule}: {step.source} {step.record_key}{seen}{inferred})"
+        out.print(f"{step.left_kind} {step.left_value}{right}  {why}", soft_wrap=True)
+    people = {step.customer_id for step in chain if step.customer_id}
+    if len(people) == 1:
+        out.print(f"customer {people.pop()}")
 
 
 @identity_app.command("stitch")
@@ -276,9 +292,19 @@ def identity_stitch(
     events: Path, to: Annotated[Path, typer.Option("--out", help="CSV of event_id, customer_id")] = Path("map.csv")
 ) -> None:
     """Stitch a CSV of events by itself, without a warehouse: event_id, ts, and a column per identifier."""
-    from include.warehouse.identity.csv import stitch_csv
+    from include.warehouse.identity.events_file import stitch_csv
 
-    out.print(stitch_csv(events, to), soft_wrap=True)
+    found = stitch_csv(events, to)
+    out.print(f"{found.events} events of {found.people} people, {found.identifiers} identifiers: {to}", soft_wrap=True)
+
+
+def _identifier(text: str) -> tuple[str | None, str]:
+    """`kind:value`, or a value of any kind."""
+    from include.warehouse.identity.kinds import KINDS
+
+    kind, mark, value = text.partition(":")
+    is_kind = any(known.name == kind for known in KINDS)
+    return (kind, value) if mark and is_kind else (None, text)
 
 
 def _home(home: Path | None) -> Path:

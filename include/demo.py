@@ -14,7 +14,8 @@ from rich.table import Table
 from include.airflow_api import FINISHED, AirflowApi, RunState, TaskState
 from include.connect.errors import FixSettings, RetryLater
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 1.5
+PATIENCE_SECONDS = 300.0
 IDLE_SECONDS = 60.0
 """With nothing running for this long, whatever has not started will not."""
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -82,11 +83,18 @@ def follow(
     """
     seen = Followed()
     shown: dict[tuple[str, str, str], str] = {}
-    idle_since = began = time.monotonic()
+    idle_since = began = answered = time.monotonic()
     with Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else _Plain() as live:
         while alive():
-            seen.runs = [run for run in api.runs() if run.dag_id in expected and run.queued >= since]
-            seen.tasks = api.tasks(seen.runs) if seen.runs else []
+            try:
+                runs = [run for run in api.runs() if run.dag_id in expected and run.queued >= since]
+                seen.runs, seen.tasks = runs, api.tasks(runs) if runs else []
+                answered = time.monotonic()
+            except RetryLater:
+                # A busy machine answers late; what runs does not need us.
+                if time.monotonic() - answered > PATIENCE_SECONDS:
+                    raise
+                continue
             changed = [task for task in seen.tasks if shown.get((task.dag_id, task.run_id, task.task_id)) != task.state]
             shown |= {(task.dag_id, task.run_id, task.task_id): task.state for task in changed}
             if isinstance(live, Live):

@@ -31,7 +31,9 @@ COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 POOL = "warehouse"
 """The pool of tasks that write to the warehouse; one slot, because an embedded one takes one writer."""
 GRACE_SECONDS = 10.0
-RESTARTS_PER_MINUTE = 5
+QUICK_SECONDS = 60.0
+QUICK_EXITS = 5
+"""A command that ends this often in a row, each time within `QUICK_SECONDS`, is broken rather than unlucky."""
 
 
 def free_port(preferred: int) -> int:
@@ -233,7 +235,8 @@ class Keeper:
         self.commands = commands
         self.logs = logs
         self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.starts: dict[str, list[float]] = {name: [] for name in commands}
+        self.started: dict[str, float] = {}
+        self.quick_exits = dict.fromkeys(commands, 0)
         self.stopping = threading.Event()
 
     def run(self) -> int:
@@ -256,7 +259,9 @@ class Keeper:
         self.stopping.set()
 
     def _wait_for_launcher(self) -> None:
-        sys.stdin.buffer.read()  # returns when the launcher closes the pipe or no longer exists
+        # Not through sys.stdin: a thread in its buffer would be fatal at interpreter shutdown.
+        while os.read(0, 1024):
+            pass
         self.stopping.set()
 
     def _start_missing(self) -> bool:
@@ -265,13 +270,14 @@ class Keeper:
             if process is not None and process.poll() is None:
                 continue
             now = time.monotonic()
-            self.starts[name] = [at for at in self.starts[name] if now - at < 60]
-            if len(self.starts[name]) >= RESTARTS_PER_MINUTE:
-                print(f"stitchline: {name} keeps exiting; see {self.logs / name}.log", file=sys.stderr, flush=True)
-                return False
             if process is not None:
+                lived = now - self.started[name]
+                self.quick_exits[name] = self.quick_exits[name] + 1 if lived < QUICK_SECONDS else 0
+                if self.quick_exits[name] >= QUICK_EXITS:
+                    print(f"stitchline: {name} keeps exiting; see {self.logs / name}.log", file=sys.stderr, flush=True)
+                    return False
                 print(f"stitchline: {name} exited ({process.returncode}); restarting", file=sys.stderr, flush=True)
-            self.starts[name].append(now)
+            self.started[name] = now
             with (self.logs / f"{name}.log").open("ab") as log:
                 self.running[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return True

@@ -68,10 +68,10 @@ def settle(engine: Engine, plan: KeptPlan, first: int = 0, last: int = 2**62) ->
     params = {"plan_id": plan.plan_id, "sync": plan.sync, "first": first, "last": last}
     engine.execute(
         "CREATE OR REPLACE TABLE scratch.settled AS WITH accepted AS ("
-        "SELECT position, MAX(at) AS at, MAX(run_id) AS run_id FROM activation.receipts WHERE plan_id = @plan_id "
+        "SELECT position, MAX(`at`) AS `at`, MAX(run_id) AS run_id FROM activation.receipts WHERE plan_id = @plan_id "
         "AND status = 'accepted' AND position BETWEEN @first AND @last GROUP BY position) "
         "SELECT p.sync, p.customer_id, p.place, p.address, p.operation, p.fields_json, p.fields_hash, "
-        "a.at AS accepted_at, a.run_id FROM activation.plan_rows AS p "
+        "a.`at` AS accepted_at, a.run_id FROM activation.plan_rows AS p "
         "INNER JOIN accepted AS a ON a.position = p.position WHERE p.plan_id = @plan_id",
         params,
     )
@@ -92,9 +92,9 @@ def write_unsent(engine: Engine, plan: KeptPlan, run: Run, now: datetime) -> Non
     """Receipts of the rows that are not sent, with the reason; said once, not again at every run."""
     engine.execute(
         "INSERT INTO activation.receipts (receipt_id, plan_id, position, sync, run_id, customer_id, place, address, "
-        "operation, fields_hash, attempt, status, code, at, as_of) "
+        "operation, fields_hash, attempt, status, code, `at`, as_of) "
         "WITH latest AS (SELECT customer_id, place, address, status, code FROM activation.receipts WHERE sync = @sync "
-        "QUALIFY ROW_NUMBER() OVER (PARTITION BY customer_id, place, address ORDER BY at DESC, position DESC) = 1) "
+        "QUALIFY ROW_NUMBER() OVER (PARTITION BY customer_id, place, address ORDER BY `at` DESC, position DESC) = 1) "
         "SELECT CONCAT(@plan_id, '-', CAST(p.position AS STRING), '-unsent'), p.plan_id, p.position, p.sync, @run_id, "
         "p.customer_id, p.place, p.address, p.intended, p.fields_hash, @attempt, p.operation, p.reason, @now, @as_of "
         "FROM activation.plan_rows AS p LEFT JOIN latest AS l "
@@ -143,7 +143,7 @@ def tally(engine: Engine, plan: KeptPlan) -> tuple[dict[str, int], dict[str, int
     rows = engine.query(
         "WITH latest AS (SELECT r.position AS position, r.status AS status, r.code AS code "
         "FROM activation.receipts AS r WHERE r.plan_id = @plan_id QUALIFY ROW_NUMBER() OVER (PARTITION BY r.position "
-        "ORDER BY r.status = 'accepted' DESC, r.at DESC) = 1) "
+        "ORDER BY r.status = 'accepted' DESC, r.`at` DESC) = 1) "
         "SELECT l.status AS status, COALESCE(l.code, '') AS code, COUNT(*) AS n FROM latest AS l "
         "INNER JOIN activation.plan_rows AS p ON p.plan_id = @plan_id AND p.position = l.position "
         "WHERE p.operation IN ('enter', 'update', 'leave') GROUP BY l.status, COALESCE(l.code, '')",

@@ -68,7 +68,7 @@ def usual_rows(engine: Engine, run: Run, tables: Sequence[str]) -> dict[str, int
           )
         SELECT table_name, row_count
         FROM ranked
-        WHERE place = DIV(places + 1, 2)
+        WHERE place * 2 IN (places, places + 1)
         """,
         {"run_id": run.run_id, "tables": list(tables), "remembered": REMEMBERED},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -194,6 +195,8 @@ def _query(engine: Engine, run: Run, suite: Suite, sql: str) -> str:
     table = quoted(_physical(engine, suite.table), names.dialect)
     if table not in rendered:
         raise FixSettings(f"a query of its suite does not read {table}", where=suite.table, fix="Call the row `t`.")
+    # The text goes through SQLAlchemy, where a colon before a word would be a parameter.
+    rendered = re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", rendered)
     # Great Expectations puts a subquery with an alias of its own there, so ours needs one more level.
     return rendered.replace(table, "(SELECT * FROM {batch})", 1)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import msgspec
 
@@ -166,7 +166,8 @@ class OnePage:
 class Listing:
     """One list at a vendor, read from its first page (or from a token) to its end.
 
-    A page that repeats the one before it, by its records or by its token, is asked for again.
+    A page that repeats the one before it, by its records or by its token, is asked for again. `page_size` in the
+    connection's extra makes pages smaller, for accounts whose records are too heavy for the vendor's time limit.
     """
 
     session: Session
@@ -180,6 +181,13 @@ class Listing:
     budget: Budget | None = None
     label: str = ""
     is_missing_empty: bool = False
+
+    def __post_init__(self) -> None:
+        """Apply the connection's page size."""
+        most = self.session.connection.extra.get("page_size")
+        size = getattr(self.paging, "size", None)
+        if isinstance(most, int) and isinstance(size, int) and 0 < most < size:
+            self.paging = replace(cast("OffsetPages", self.paging), size=most)
 
     async def pages(self, token: str | None = None) -> AsyncIterator[tuple[Body, str | None]]:
         """Each page that counts, with the token of the page after it."""

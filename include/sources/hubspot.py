@@ -35,10 +35,11 @@ class SearchPages:
     since_ms: int
     until_ms: int | None
     properties: tuple[str, ...]
+    size: int = 200
     place: Literal["query", "body"] = "body"
 
     def ask(self, token: str | None) -> Mapping[str, Any]:
-        """The search for the next 200 ids."""
+        """The search for the next ids."""
         filters = [
             {"propertyName": self.modified, "operator": "GTE", "value": str(self.since_ms)},
             {"propertyName": "hs_object_id", "operator": "GT", "value": token or "0"},
@@ -49,7 +50,7 @@ class SearchPages:
             "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": list(self.properties),
-            "limit": 200,
+            "limit": self.size,
             "after": "0",
         }
 

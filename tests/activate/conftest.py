@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from include.activate.destination import BatchRejected, Change, Destination, RowResult, Target
-from include.connect.errors import StitchlineError
 from include.destinations import get_destination
 from include.settings import Settings
 
@@ -47,7 +46,7 @@ class Vendor:
     refuses_batches_with: set[str] = field(default_factory=set)
     silent_about: set[str] = field(default_factory=set)
     fails_after: int | None = None
-    trouble: StitchlineError | None = None
+    trouble: BaseException | None = None
 
     async def prepare(self, session: Any, target: Target) -> Target:
         self.prepared.append(target.name)

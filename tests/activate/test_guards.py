@@ -103,9 +103,7 @@ def test_a_held_plan_is_applied_only_under_its_own_id(
     assert done.accepted == 3
 
 
-def test_an_approval_does_not_cover_another_list(
-    warehouse: SmallWarehouse, contacts: Destination, vendor: Any
-) -> None:
+def test_an_approval_does_not_cover_another_list(warehouse: SmallWarehouse, contacts: Destination, vendor: Any) -> None:
     warehouse.publish([person(n) for n in range(3)])
     segment = warehouse.segment(SYNC)
     warehouse.compute(segment)
@@ -131,7 +129,5 @@ def test_a_held_plan_expires_after_a_day(warehouse: SmallWarehouse, contacts: De
         sync(segment, contacts, warehouse.settings, warehouse.run(0.1), warehouse.open, approve=held.plan_id)
     run = warehouse.run()
     with pytest.raises(StopSync, match="waited for more than 24 h"):
-        apply_plan(
-            segment, contacts, str(held.plan_id), warehouse.settings, run, warehouse.open, approve=held.plan_id
-        )
+        apply_plan(segment, contacts, str(held.plan_id), warehouse.settings, run, warehouse.open, approve=held.plan_id)
     assert vendor.calls == []

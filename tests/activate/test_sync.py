@@ -20,9 +20,7 @@ def send(
     return sync(segment, destination, warehouse.settings, warehouse.run(days), warehouse.open, **options)
 
 
-def test_everybody_enters_once_in_full_batches(
-    warehouse: SmallWarehouse, contacts: Destination, vendor: Any
-) -> None:
+def test_everybody_enters_once_in_full_batches(warehouse: SmallWarehouse, contacts: Destination, vendor: Any) -> None:
     warehouse.publish([person(n) for n in range(25)])
     segment = warehouse.segment(SYNC)
     warehouse.compute(segment)
@@ -203,9 +201,7 @@ def test_withdrawn_consent_takes_people_off_even_where_leaving_does_not(
     assert vendor.flagged() == {"100001"}
 
 
-def test_a_bad_row_in_a_refused_batch_ends_alone(
-    warehouse: SmallWarehouse, contacts: Destination, vendor: Any
-) -> None:
+def test_a_bad_row_in_a_refused_batch_ends_alone(warehouse: SmallWarehouse, contacts: Destination, vendor: Any) -> None:
     warehouse.publish([person(n) for n in range(40)])
     segment = warehouse.segment(SYNC.replace("}", ", tolerance: 0.1}"))
     warehouse.compute(segment)
@@ -331,6 +327,46 @@ def test_the_next_run_goes_on_where_a_broken_first_run_stopped(
         send(warehouse, segment, contacts)
     vendor.trouble = None
     assert send(warehouse, segment, contacts, 0.1).accepted == 70
+
+
+def test_receipts_are_written_group_by_group(
+    warehouse: SmallWarehouse, contacts: Destination, vendor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends the process, only the last group has to be sent again."""
+    monkeypatch.setattr("include.activate.sync.GROUP_BATCHES", 1)
+    warehouse.publish([person(n) for n in range(100)])
+    segment = warehouse.segment(SYNC)
+    warehouse.compute(segment)
+    vendor.fails_after, vendor.trouble = 9, KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        send(warehouse, segment, contacts)
+    assert len(warehouse.state()) == 80
+    vendor.trouble = None
+    result = send(warehouse, segment, contacts, 0.1)
+    assert (result.sent, len(warehouse.state()), len(vendor.flagged())) == (20, 100, 100)
+
+
+def test_a_sync_stops_when_a_later_plan_was_let_through(
+    warehouse: SmallWarehouse, contacts: Destination, vendor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    monkeypatch.setattr("include.activate.sync.GROUP_BATCHES", 1)
+    warehouse.publish([person(n) for n in range(30)])
+    segment = warehouse.segment(SYNC)
+    warehouse.compute(segment)
+
+    async def overtaken(session: Any, target: Any, changes: Any) -> Any:
+        with warehouse.open() as engine:
+            engine.execute(
+                "INSERT INTO activation.plans (plan_id, sync, started_at) "
+                "VALUES ('later', 'a_list__hubspot_contact', TIMESTAMP '2099-01-01 00:00:00+00')"
+            )
+        return await vendor.write(session, target, changes)
+
+    with pytest.raises(StopSync, match="plan later was let through while this one was being sent"):
+        send(warehouse, segment, replace(contacts, enter=overtaken, leave=overtaken, concurrency=1))
+    assert (len(vendor.calls), len(warehouse.state())) == (1, 10)
 
 
 def test_receipts_without_state_are_settled_first(

@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 from staged_rows import NOW, loaded, machinery, members
 
+from include.checks.results import CHECK_RESULTS, Finding, keep, usual_rows
 from include.checks.run import CheckSummary, check_tables
-from include.checks.suite import Suite, row_condition
+from include.checks.suite import Suite, Volume, row_condition
 from include.connect.errors import CheckFailed, FixSettings
 from include.run import Run
 from include.warehouse.engine import connect
@@ -130,29 +131,32 @@ def test_a_late_account_is_reported(engine, run, settings, fill) -> None:
 
 @pytest.mark.parametrize(("then", "is_fine"), [(241, True), (239, False), (1300, True), (3100, False)])
 def test_a_table_that_shrinks_or_swells_stops(engine, run, settings, fill, then, is_fine) -> None:
-    fill(300)
-    check_tables(engine, run, settings)
-    engine.execute(f"DELETE FROM {MEMBERS} WHERE TRUE")
+    suites = {MEMBERS: Suite(MEMBERS, (Volume(),))}
+    passed(engine, 0, 300)
     fill(then)
-    later = Run.of("unify", "later", NOW + timedelta(hours=1))
     if is_fine:
-        assert finding(check_tables(engine, later, settings), "volume").is_success
+        assert finding(check_tables(engine, run, settings, None, suites), "volume").is_success
         return
     with pytest.raises(CheckFailed, match=rf"'volume' failed \({then:,} rows, usually 300"):
-        check_tables(engine, later, settings)
+        check_tables(engine, run, settings, None, suites)
 
 
-def test_volume_is_judged_by_the_median_of_checks_that_passed(engine, run, settings, fill) -> None:
-    from include.checks.results import usual_rows
+def passed(engine, hour: int, rows: int, is_success: bool = True) -> None:
+    engine.ensure([CHECK_RESULTS])
+    keep(
+        engine,
+        Run.of("unify", f"run {hour}", NOW - timedelta(days=1) + timedelta(hours=hour)),
+        [Finding(MEMBERS, "volume", "critical", is_success, rows)],
+    )
 
-    for hour, rows in enumerate((100, 300, 310, 320)):
-        engine.execute(f"DELETE FROM {MEMBERS} WHERE TRUE")
-        fill(rows)
-        check_tables(engine, Run.of("unify", f"run {hour}", NOW + timedelta(hours=hour)), settings)
-    engine.execute(f"DELETE FROM {MEMBERS} WHERE TRUE")
-    with pytest.raises(CheckFailed, match="volume"):
-        check_tables(engine, Run.of("unify", "empty", NOW + timedelta(hours=9)), settings)
-    assert usual_rows(engine, replace(run, run_id="next"), [MEMBERS]) == {MEMBERS: 300}
+
+def test_volume_is_judged_by_the_median_of_the_last_checks_that_passed(engine, run) -> None:
+    for hour, rows in enumerate((9, 9, 9, 9, 300, 320, 100, 310)):
+        passed(engine, hour, rows)
+    passed(engine, 10, 0, is_success=False)
+    assert usual_rows(engine, run, [MEMBERS, "staging.other"]) == {MEMBERS: 100}
+    passed(engine, 11, 330)
+    assert usual_rows(engine, run, [MEMBERS]) == {MEMBERS: 300}
 
 
 def test_a_missing_column_stops_and_is_named(engine, run, settings, fill) -> None:
@@ -219,16 +223,16 @@ def test_a_row_comes_back_by_itself_once_it_is_mended(engine, run, settings) -> 
     land(engine, 2, [(f"m{number}", member(f"m{number}", "subscribed", 1)) for number in range(200)])
     land(engine, 3, [("m0", member("m0", "odd", 2))])
     stage(engine, run, settings)
-    assert check_tables(engine, run, settings).quarantined == {MEMBERS: 1}
+    assert check_tables(engine, run, settings, [MEMBERS]).quarantined == {MEMBERS: 1}
     assert staged(engine) == 199
     second = Run.of("unify", "second", NOW + timedelta(hours=1))
     stage(engine, second, settings)
     assert staged(engine) == 200, "staging takes it back before it is judged anew"
-    assert check_tables(engine, second, settings).quarantined == {MEMBERS: 1}, "still odd"
+    assert check_tables(engine, second, settings, [MEMBERS]).quarantined == {MEMBERS: 1}, "still odd"
     land(engine, 4, [("m0", member("m0", "unsubscribed", 3))])
     third = Run.of("unify", "third", NOW + timedelta(hours=2))
     stage(engine, third, settings)
-    assert check_tables(engine, third, settings).quarantined == {}
+    assert check_tables(engine, third, settings, [MEMBERS]).quarantined == {}
     assert staged(engine) == 200
 
 

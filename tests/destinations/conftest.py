@@ -6,21 +6,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from include.activate.segment import Segment
-from include.activate.sync import SyncResult, sync
-from include.destinations import all_destinations, get_destination
-from include.settings import Settings
+from include.destinations import all_destinations
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "activate"))
-from small_warehouse import SOURCES, SmallWarehouse, person
-from vendors import SEEN, Seen, Simulator
+from destination_bench import Bench, make_bench
+from vendors import Simulator
 
 
 @pytest.fixture(scope="session")
@@ -48,67 +43,7 @@ def simulator(simulator_process: Simulator, monkeypatch: pytest.MonkeyPatch) -> 
     simulator_process.no_faults()
 
 
-@dataclass
-class Bench:
-    """One destination, its vendor, and a list to send there."""
-
-    name: str
-    seen: Seen
-    simulator: Simulator
-    warehouse: SmallWarehouse
-    target: str
-    everybody: list[dict[str, Any]] = field(default_factory=list)
-    days: float = 0
-
-    @property
-    def vendor(self) -> str:
-        return get_destination(self.name).connection
-
-    @property
-    def key(self) -> str:
-        return get_destination(self.name).key
-
-    def publish(self, people: list[dict[str, Any]], **options: str) -> Segment:
-        """Publish these people and compute the list of them all."""
-        self.days += 0.01
-        more = "".join(f", {name}: {value}" for name, value in ({"first_run": "approved"} | options).items())
-        spec = f"{{to: {self.name}, {self.seen.option.format(self.target)}{more}}}"
-        segment = self.warehouse.segment(spec)
-        self.warehouse.publish(people, days=self.days)
-        self.warehouse.compute(segment, self.days)
-        return segment
-
-    def send(self, segment: Segment, **options: Any) -> SyncResult:
-        self.days += 0.01
-        run = self.warehouse.run(self.days)
-        return sync(segment, self.name, self.warehouse.settings, run, self.warehouse.open, **options)
-
-    def flagged(self) -> set[str]:
-        return self.seen.flagged(self.simulator, self.target)
-
-    def addresses(self, people: list[dict[str, Any]]) -> set[str]:
-        return {row[self.key] for row in people}
-
-    def held(self) -> set[str]:
-        """Addresses in `activation.state`."""
-        return {address for _, address in self.warehouse.state()}
-
-    def stats(self) -> dict[str, int]:
-        return self.simulator.stats(self.vendor)
-
-
 @pytest.fixture(params=sorted(all_destinations()))
 def bench(request: pytest.FixtureRequest, simulator: Simulator, tmp_path: Path) -> Bench:
     """A bench for every destination in the folder."""
     return make_bench(request.param, simulator, tmp_path, request.node.originalname)
-
-
-def make_bench(name: str, simulator: Simulator, tmp_path: Path, test: str) -> Bench:
-    settings = Settings(home=tmp_path / "home", sources=SOURCES, warehouse_wait_seconds=60)
-    target = "".join(letter if letter.isalnum() else "_" for letter in test)
-    found = Bench(name, SEEN[name], simulator, SmallWarehouse(settings, tmp_path), target)
-    known = SEEN[name].people(simulator)
-    unknown = {"email_marketing_address": None, "hubspot_contact_id": None, "zendesk_user_id": None}
-    found.everybody = [person(number, **unknown | row) for number, row in enumerate(known)]
-    simulator.reset_stats()
-    return found

@@ -50,13 +50,17 @@ class World:
     clock: int = 0
     runs: int = 0
 
-    def see(self, *identifiers: Identifier, seq: int | None = None, inferred: bool = False, rule: str = "record") -> None:
+    def see(
+        self, *identifiers: Identifier, seq: int | None = None, inferred: bool = False, rule: str = "record"
+    ) -> None:
         """One record that carries all of the identifiers, in a load of its own."""
         self.clock += 1
         at = START + timedelta(minutes=self.clock)
         self._facts(identifiers, seq or self.clock, at, inferred, rule)
 
-    def event(self, event_id: str, *identifiers: Identifier, minute: float | None = None, seq: int | None = None) -> None:
+    def event(
+        self, event_id: str, *identifiers: Identifier, minute: float | None = None, seq: int | None = None
+    ) -> None:
         """One event on the website that carries all of the identifiers."""
         self.clock += 1
         at = START + timedelta(minutes=self.clock if minute is None else minute)
@@ -99,7 +103,8 @@ class World:
         value = normalized("kind", "value")
         engine.execute(
             f"""CREATE OR REPLACE TABLE identity.evidence AS
-            SELECT rule, left_kind, left_value, IF(right_value IS NULL, NULL, right_kind) AS right_kind, right_value, is_inferred,
+            SELECT rule, left_kind, left_value, IF(right_value IS NULL, NULL, right_kind) AS right_kind, right_value,
+              is_inferred,
               MIN(seq) AS first_seq, MIN(ts) AS first_seen_at, MAX(ts) AS last_seen_at, COUNT(*) AS occurrences,
               'test' AS source, 'key' AS record_key
             FROM (
@@ -113,8 +118,10 @@ class World:
         )
         engine.execute(
             f"""CREATE OR REPLACE TABLE identity.occurrences AS
-            SELECT * FROM (SELECT event_id, ts, kind, CONCAT(@space, {value}) AS value FROM scratch.given_occurrences AS o
-              WHERE ts <= @until) AS o
+            SELECT * FROM (
+              SELECT event_id, ts, kind, CONCAT(@space, {value}) AS value FROM scratch.given_occurrences AS o
+              WHERE ts <= @until
+            ) AS o
             WHERE value IS NOT NULL""",
             {"space": space, "until": START + timedelta(minutes=upto) if upto else START + timedelta(days=9999)},
         )
@@ -147,7 +154,7 @@ class People:
         return len({self.ids[one] for one in identifiers}) == 1
 
 
-@pytest.fixture()
+@pytest.fixture
 def world() -> Iterator[World]:
     made = World()
     yield made
@@ -191,28 +198,58 @@ def record(population: Population) -> World:
         own = f"main/{contact.id}"
         more = [("email", email) for email in contact.additional_emails]
         more += [("hubspot_contact_id", f"main/{merged}") for merged in contact.merged_ids]
-        see("hubspot_contact", contact.updated_at, ("hubspot_contact_id", own), ("email", contact.email), ("phone", contact.phone), *more)
+        see(
+            "hubspot_contact",
+            contact.updated_at,
+            ("hubspot_contact_id", own),
+            ("email", contact.email),
+            ("phone", contact.phone),
+            *more,
+        )
         call("hubspot_contact_id", own, f"{contact.firstname} {contact.lastname}")
     by_name: dict[str, list[str]] = {}
     for contact in population.hubspot_contacts:
         by_name.setdefault(f"{contact.firstname} {contact.lastname}".lower(), []).append(f"main/{contact.id}")
     for user in population.zendesk_users:
         own = f"main/{user.id}"
-        see("zendesk_user", user.updated_at, ("zendesk_user_id", own), ("email", user.email), ("phone", user.phone), ("user_id", user.external_id))
+        see(
+            "zendesk_user",
+            user.updated_at,
+            ("zendesk_user_id", own),
+            ("email", user.email),
+            ("phone", user.phone),
+            ("user_id", user.external_id),
+        )
         call("zendesk_user_id", own, user.name)
         if not user.email and not user.external_id:
             for other in by_name.get(user.name.lower(), []):
                 world._facts(
-                    [("zendesk_user_id", own), ("hubspot_contact_id", other)], _seq(user.updated_at), user.updated_at, True, "name"
+                    [("zendesk_user_id", own), ("hubspot_contact_id", other)],
+                    _seq(user.updated_at),
+                    user.updated_at,
+                    True,
+                    "name",
                 )
     for customer in population.stripe_customers:
         own, account = f"main/{customer.id}", customer.metadata.get("user_id")
-        see("stripe_customer", customer.created_at, ("stripe_customer_id", own), ("email", customer.email), ("phone", customer.phone), ("user_id", account))
+        see(
+            "stripe_customer",
+            customer.created_at,
+            ("stripe_customer_id", own),
+            ("email", customer.email),
+            ("phone", customer.phone),
+            ("user_id", account),
+        )
         call("stripe_customer_id", own, customer.name)
     occur = world.occurrences
     for booking in population.calendly_bookings:
         own, at = f"main/{booking.invitee_uuid}", booking.created_at
-        carried = (("calendly_invitee", own), ("email", booking.email), ("anonymous_id", booking.utm_term), ("phone", booking.phone))
+        carried = (
+            ("calendly_invitee", own),
+            ("email", booking.email),
+            ("anonymous_id", booking.utm_term),
+            ("phone", booking.phone),
+        )
         see("calendly_invitee", at, *carried)
         call("calendly_invitee", own, booking.name)
         occur += [
@@ -221,9 +258,23 @@ def record(population: Population) -> World:
             if value
         ]
     for charge in population.stripe_charges:
-        occur.append({"event_id": f"stripe/{charge.id}", "ts": charge.created_at, "kind": "stripe_customer_id", "value": f"main/{charge.customer_id}"})
+        occur.append(
+            {
+                "event_id": f"stripe/{charge.id}",
+                "ts": charge.created_at,
+                "kind": "stripe_customer_id",
+                "value": f"main/{charge.customer_id}",
+            }
+        )
     for ticket in population.zendesk_tickets:
-        occur.append({"event_id": f"zendesk/{ticket.id}", "ts": ticket.created_at, "kind": "zendesk_user_id", "value": f"main/{ticket.requester_id}"})
+        occur.append(
+            {
+                "event_id": f"zendesk/{ticket.id}",
+                "ts": ticket.created_at,
+                "kind": "zendesk_user_id",
+                "value": f"main/{ticket.requester_id}",
+            }
+        )
     for event in population.web_events:
         carried_here: list[tuple[str, str | None]] = [("anonymous_id", event.anonymous_id), ("user_id", event.user_id)]
         if event.kind == "identify":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -42,7 +43,7 @@ def by_sql(engine: DuckDBEngine, edges: Edges) -> tuple[dict[int, int], int]:
 
 
 def path(order: list[int]) -> Edges:
-    return list(zip(order, order[1:], strict=False))
+    return list(pairwise(order))
 
 
 def shuffled(seed: int) -> list[int]:
@@ -56,7 +57,9 @@ SHAPES: dict[str, Edges] = {
     "reversed path": path(list(range(LONG))[::-1]),
     "bit-reversed path": path(sorted(range(LONG), key=lambda number: f"{number:017b}"[::-1])),
     "random path": path(shuffled(1)),
-    "zigzag path": path([half for pair in zip(range(LONG // 2), range(LONG, LONG // 2, -1), strict=True) for half in pair]),
+    "zigzag path": path(
+        [half for pair in zip(range(LONG // 2), range(LONG, LONG // 2, -1), strict=True) for half in pair]
+    ),
     "star around the least": [(0, leaf) for leaf in range(1, LONG)],
     "star around the greatest": [(LONG, leaf) for leaf in range(LONG)],
     "binary tree": [(node, (node - 1) // 2) for node in range(1, LONG)],

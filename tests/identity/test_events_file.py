@@ -40,14 +40,19 @@ def test_events_are_stitched_in_the_order_of_the_file(tmp_path: Path) -> None:
     found = read(tmp_path / "out" / "map.csv")
     assert list(found) == ["9", "1", "2", "3", "4", "5", "6"]
     assert found["1"] == found["2"] == found["3"] == found["9"]
-    assert len({found["1"], found["4"], found["5"], found["6"]}) == 4, "a placeholder, a product or nothing joins nobody"
+    assert len({found["1"], found["4"], found["5"], found["6"]}) == 4, (
+        "a placeholder, a product or nothing joins nobody"
+    )
     assert (summary.people, summary.events, summary.blocked) == (4, 7, 1)
     assert (tmp_path / "out" / "map.csv").read_text().startswith("event_id,customer_id,is_inferred\n9,")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["map.csv"]
 
 
 def test_order_of_lines_does_not_change_ids(tmp_path: Path) -> None:
-    lines = [f"e{n},2026-01-{n % 27 + 1:02d}T00:00:00Z,d{n % 7},u{n % 5 if n % 3 else ''},m{n % 4}@work.example.org" for n in range(60)]
+    lines = [
+        f"e{n},2026-01-{n % 27 + 1:02d}T00:00:00Z,d{n % 7},u{n % 5 if n % 3 else ''},m{n % 4}@work.example.org"
+        for n in range(60)
+    ]
     header = "event_id,ts,device_id,left_id,email\n"
     stitch_csv(write(tmp_path / "a.csv", header + "\n".join(lines) + "\n"), tmp_path / "a.out")
     stitch_csv(write(tmp_path / "b.csv", header + "\n".join(reversed(lines)) + "\n"), tmp_path / "b.out")
@@ -57,10 +62,10 @@ def test_order_of_lines_does_not_change_ids(tmp_path: Path) -> None:
 def test_quotes_line_ends_names_and_byte_order_mark_are_read(tmp_path: Path) -> None:
     source = write(
         tmp_path / "events.csv",
-        '\ufeffevent_id,ts,anonymous_id,email,name\n'
+        "\ufeffevent_id,ts,anonymous_id,email,name\n"
         'e1,2026-01-01,d1,ann@work.example.org,"Smith,\nAnn"\n'
-        'e2,2026-01-02,d2,ann@home.example.org,Ann Smith\n'
-        'e3,2026-01-03,d2,as@home.example.org,Ann Smith\n',
+        "e2,2026-01-02,d2,ann@home.example.org,Ann Smith\n"
+        "e3,2026-01-03,d2,as@home.example.org,Ann Smith\n",
     )
     stitch_csv(source, tmp_path / "map.csv")
     found = read(tmp_path / "map.csv")

@@ -15,7 +15,7 @@ CONTACT = ("hubspot_contact_id", "main/1")
 HOME = ("email", "ann@home.example.org")
 
 
-@pytest.fixture()
+@pytest.fixture
 def told(world: Any) -> Any:
     world.event("e1", ("anonymous_id", "laptop"), ANN)
     world.see(ANN, MAIL, rule="segment_user_email")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_must_link_gives_a_device_to_one_person(world: Any, people_of: Ask) -> N
 
 def test_cannot_link_cuts_the_youngest_evidence_between_the_two(world: Any, people_of: Ask) -> None:
     chain = [ANN, ANN_MAIL, ("hubspot_contact_id", "main/1"), BOB_MAIL]
-    for left, right in zip(chain, chain[1:], strict=False):
+    for left, right in pairwise(chain):
         world.see(left, right)
     first, _ = world.stitch()
     assert people_of(first).same(*chain)
@@ -126,9 +127,9 @@ def test_cannot_link_cuts_the_youngest_evidence_between_the_two(world: Any, peop
     assert people.ids[BOB_MAIL] != people.ids[ANN]
     assert people.ids[ANN] == people_of(first).ids[ANN], "the part with the anchor keeps the id"
     assert summary.splits == 1
-    assert second.query("SELECT change, customer_id, other_customer_id FROM identity.changes AS c WHERE change = 'split'") == [
-        {"change": "split", "customer_id": people.ids[BOB_MAIL], "other_customer_id": people.ids[ANN]}
-    ]
+    assert second.query(
+        "SELECT change, customer_id, other_customer_id FROM identity.changes AS c WHERE change = 'split'"
+    ) == [{"change": "split", "customer_id": people.ids[BOB_MAIL], "other_customer_id": people.ids[ANN]}]
 
 
 @pytest.mark.parametrize("cut", [ANN, ANN_MAIL])

@@ -24,10 +24,12 @@ POOL: list[Identifier] = [
     ("zendesk_user_id", "main/z1"),
     ("email", "info@shop.example.org"),
 ]
-RECORD_POOL: list[Identifier] = [(kind, f"x{number}") for kind in ("left_id", "right_id", "other_id") for number in range(6)]
+RECORD_POOL: list[Identifier] = [
+    (kind, f"x{number}") for kind in ("left_id", "right_id", "other_id") for number in range(6)
+]
 carried = st.lists(st.sampled_from(POOL), min_size=1, max_size=3, unique=True)
 histories = st.lists(st.tuples(carried, st.booleans()), min_size=1, max_size=14)
-few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def live(new_world: Callable[[], World], history: list[tuple[list[Identifier], bool]]) -> World:
@@ -51,7 +53,9 @@ def answer(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
         "blocked_values": "kind, value, reason, met",
     }
     return {
-        name: sorted((tuple(row.values()) for row in engine.query(f"SELECT {columns} FROM identity.{name} AS t")), key=repr)
+        name: sorted(
+            (tuple(row.values()) for row in engine.query(f"SELECT {columns} FROM identity.{name} AS t")), key=repr
+        )
         for name, columns in tables.items()
     }
 
@@ -100,9 +104,9 @@ def test_runs_one_after_the_other_give_the_ids_of_a_rebuild(
         assert customer_id in now or customer_id in said, "no id vanishes unsaid"
         if customer_id in redirects:
             assert redirects[customer_id] in now, "an old id leads to somebody who exists"
-    assert again.query("SELECT COUNT(*) AS n FROM identity.changes AS c WHERE generation = @g", {"g": again.generation}) == [
-        {"n": 0}
-    ]
+    assert again.query(
+        "SELECT COUNT(*) AS n FROM identity.changes AS c WHERE generation = @g", {"g": again.generation}
+    ) == [{"n": 0}]
     world.engine.connection.close()
 
 
@@ -119,7 +123,9 @@ def test_guards_hold_for_any_evidence(
     for identifiers in mine.values():
         assert sum(kind == "user_id" for kind, _ in identifiers) <= 1
     assert ("email", "info@shop.example.org") not in set().union(*mine.values())
-    owners = engine.query("SELECT event_id, COUNT(*) AS n, COUNT(customer_id) AS owners FROM identity.events AS e GROUP BY event_id")
+    owners = engine.query(
+        "SELECT event_id, COUNT(*) AS n, COUNT(customer_id) AS owners FROM identity.events AS e GROUP BY event_id"
+    )
     assert {row["event_id"] for row in owners} == {row["event_id"] for row in world.occurrences}
     assert all((row["n"], row["owners"]) == (1, 1) for row in owners)
     customers = {row["customer_id"] for row in engine.query("SELECT customer_id FROM identity.customers AS c")}

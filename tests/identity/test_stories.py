@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def test_chain_of_tools_is_one_person(world: World, people_of: Ask) -> None:
         ("email", "ann@home.example.org"),
         ("stripe_customer_id", "main/cus_1"),
     ]
-    for left, right in zip(chain, chain[1:], strict=False):
+    for left, right in pairwise(chain):
         world.see(left, right)
     assert people_of(world.stitch()[0]).same(*chain)
 
@@ -64,7 +65,8 @@ def test_family_tablet_fuses_nobody_and_follows_who_signed_in(world: World, peop
     assert people.blocked[TABLET] == "shared_device"
     assert summary.shared_devices == 1
     turns = engine.query(
-        "SELECT customer_id, valid_from, valid_to FROM identity.ownership AS o WHERE value = 'tablet' ORDER BY valid_from"
+        "SELECT customer_id, valid_from, valid_to FROM identity.ownership AS o "
+        "WHERE value = 'tablet' ORDER BY valid_from"
     )
     assert [row["customer_id"] for row in turns] == [
         people.events["before"],
@@ -72,7 +74,7 @@ def test_family_tablet_fuses_nobody_and_follows_who_signed_in(world: World, peop
         people.ids[BOB],
         people.ids[ANN],
     ]
-    assert all(one["valid_to"] == two["valid_from"] for one, two in zip(turns, turns[1:], strict=False))
+    assert all(one["valid_to"] == two["valid_from"] for one, two in pairwise(turns))
     assert turns[-1]["valid_to"] is None
 
 
@@ -84,7 +86,8 @@ def test_account_and_address_on_one_device_are_one_person(world: World, people_o
 
 
 @pytest.mark.parametrize(
-    ("other_name", "is_one"), [(("Ann", "Smith"), True), (("A", "Smith"), True), (("Tom", "Smith"), False), (None, False)]
+    ("other_name", "is_one"),
+    [(("Ann", "Smith"), True), (("A", "Smith"), True), (("Tom", "Smith"), False), (None, False)],
 )
 def test_two_addresses_on_one_device_need_names_that_agree(
     world: World, people_of: Ask, other_name: tuple[str, str] | None, is_one: bool
@@ -136,14 +139,18 @@ def test_role_inbox_and_placeholders_join_nobody(world: World, people_of: Ask) -
     engine, summary = world.stitch()
     people = people_of(engine)
     for number in range(len(nobody)):
-        assert people.ids["hubspot_contact_id", f"main/{number}a"] != people.ids["hubspot_contact_id", f"main/{number}b"]
+        assert (
+            people.ids["hubspot_contact_id", f"main/{number}a"] != people.ids["hubspot_contact_id", f"main/{number}b"]
+        )
     assert summary.blocked == len(nobody)
     assert people.blocked["email", "info@shop.example.org"] == "role_inbox"
     assert people.blocked["email", "test@test.com"] == "placeholder"
     assert not set(people.blocked) & set(people.ids)
 
 
-@pytest.mark.parametrize("value", [("user_id", "1"), ("user_id", "77"), ("email", "infos@shop.example.org"), ("phone", "+12005550101")])
+@pytest.mark.parametrize(
+    "value", [("user_id", "1"), ("user_id", "77"), ("email", "infos@shop.example.org"), ("phone", "+12005550101")]
+)
 def test_real_values_that_look_odd_are_not_blocked(world: World, people_of: Ask, value: tuple[str, str]) -> None:
     world.see(value, ("stripe_customer_id", "main/cus_1"))
     assert people_of(world.stitch()[0]).same(value, ("stripe_customer_id", "main/cus_1"))
@@ -215,7 +222,9 @@ def test_merged_crm_contact_is_one_person(world: World, people_of: Ask) -> None:
     assert people.same(old, new, ANN_MAIL)
     assert summary.merges == 1
     gone = people_of(first).ids[new]
-    merged = second.query("SELECT customer_id, other_customer_id, detail FROM identity.changes AS c WHERE change = 'merged'")
+    merged = second.query(
+        "SELECT customer_id, other_customer_id, detail FROM identity.changes AS c WHERE change = 'merged'"
+    )
     assert merged == [
         {
             "customer_id": people.ids[old],
@@ -297,7 +306,8 @@ def test_strongest_identifier_decides_an_event(world: World, people_of: Ask) -> 
     world.see(ANN, ANN_MAIL)
     world.see(BOB, BOB_MAIL)
     world.occurrences += [
-        {"event_id": "e", "ts": None, "kind": kind, "value": value} for kind, value in (BOB_MAIL, ANN, ("anonymous_id", "x"))
+        {"event_id": "e", "ts": None, "kind": kind, "value": value}
+        for kind, value in (BOB_MAIL, ANN, ("anonymous_id", "x"))
     ]
     for row in world.occurrences:
         row["ts"] = world.facts[0]["ts"]

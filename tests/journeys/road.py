@@ -71,10 +71,10 @@ class Company:
 
 
 @contextmanager
-def company(folder: Path, people: int = 500, seed: int = 11) -> Iterator[Company]:
+def company(folder: Path, people: int = 500, seed: int = 11, now: datetime | None = None) -> Iterator[Company]:
     """Start simulators, wait for their ready line, stop them at the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = now or datetime.now(UTC).replace(microsecond=0)
     command = [sys.executable, "-m", "include.simulate", "--people", str(people), "--seed", str(seed), "--port", "0"]
     command += ["--now", now.isoformat().replace("+00:00", "Z"), "--folder", str(folder)]
     with open(folder / "simulator.log", "wb") as log:
@@ -99,6 +99,7 @@ class Road:
     overrides: dict[str, str] = field(default_factory=dict)
     turns: int = 0
     ahead: timedelta = timedelta(0)
+    moment: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def environment(self) -> dict[str, str]:
         """What the tasks of this home see."""
@@ -127,8 +128,13 @@ class Road:
                     os.environ[name] = value
 
     def run(self, dag_id: str) -> Run:
-        """A run of this turn."""
-        return Run.of(dag_id, f"test__{self.turns}", datetime.now(UTC) + self.ahead)
+        """A run of this turn; asked again it is the same run, as a retry's is."""
+        return Run.of(dag_id, f"test__{self.turns}", self.moment)
+
+    def turn(self) -> None:
+        """Begin the next round of runs."""
+        self.turns += 1
+        self.moment = datetime.now(UTC) + self.ahead
 
     def ingest(self, *sources: str) -> None:
         """Pull and load."""
@@ -172,7 +178,7 @@ class Road:
 
     def walk(self, *, checked: bool = False) -> None:
         """The whole road once."""
-        self.turns += 1
+        self.turn()
         self.ingest()
         self.unify(checked=checked)
         if self.segment() is None:

@@ -124,8 +124,8 @@ def _ids(answer: Any) -> list[int]:
 
 def test_a_late_stream_holds_the_list_and_nothing_is_sent(walked: Road) -> None:
     members = walked.query("SELECT customer_id FROM segments.at_risk_customers ORDER BY customer_id")
-    walked.turns += 1
     walked.ahead = _days(3)
+    walked.turn()
     walked.company.control("POST", "advance", {"days": 3})
     walked.company.control("POST", "reset_stats", {})
     walked.ingest(*(source for source in walked.sources if source != "stripe"))
@@ -149,7 +149,7 @@ def _days(number: int) -> Any:
 def test_without_orders_there_is_no_list(company: Any, tmp_path: Any, case: str) -> None:
     others = ("hubspot", "mailchimp", "zendesk")
     road = Road(tmp_path, company, sources=others if case == "absent" else (*others, "stripe"))
-    road.turns += 1
+    road.turn()
     company.control("POST", "reset_stats", {})
     road.ingest(*others)
     road.unify()

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.simulator import HTTP_SOURCES, Puller, Simulator, simulating
+from tests.sources.simulator import HTTP_SOURCES, Launcher, Puller, Simulator, launching, simulating
 
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[Simulator]:
-    """Enough people that every vendor needs several pages for something; nothing here changes it."""
-    with simulating("--people", "4800") as running:
+    """Enough people for several pages at every vendor; nothing here changes it."""
+    with simulating("--people", "600") as running:
         yield running
 
 
@@ -37,3 +37,9 @@ def pulling(world: Simulator, tmp_path: Path) -> Iterator[Puller]:
     world.control("DELETE", "faults")
     yield Puller(world, tmp_path)
     world.control("DELETE", "faults")
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Iterator[Launcher]:
+    with launching() as running:
+        yield running

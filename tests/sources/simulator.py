@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import select
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +29,8 @@ from include.simulate.server import connections
 from include.sources import all_sources, get_source
 
 HTTP_SOURCES = sorted(name for name, source in all_sources().items() if source.tables is None)
-FAST = {"rate_limit": 1e6, "rate_limit_search": 1e6, "rate_limit_incremental_export": 1e6}
+PAGE = 20
+FAST = {"page_size": PAGE, "rate_limit": 1e6, "rate_limit_search": 1e6, "rate_limit_incremental_export": 1e6}
 
 
 class PatientClock:
@@ -103,3 +107,62 @@ class Puller:
         files = Files(self.settings.landing_root)
         found = b"".join(gzip.decompress(files.read(part.path)) for part in manifest.parts)
         return [json.loads(line) for line in found.splitlines()]
+
+
+_LAUNCHER = """
+import json, os, sys
+from pathlib import Path
+from include.connect.landing_writer import PartLimits
+from tests.sources.simulator import PAGE, Puller, Simulator
+for line in sys.stdin:
+    name, port, home = json.loads(line)
+    child = os.fork()
+    if not child:
+        Puller(Simulator(port), Path(home))(name, limits=PartLimits(records=PAGE))
+        os._exit(0)
+    print(child, flush=True)
+    os.waitpid(child, 0)
+    print("gone", flush=True)
+"""
+
+
+class Launcher:
+    """Starts pulls in processes of their own, to be killed; it has done the slow imports before."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._child = 0
+
+    @contextmanager
+    def pulling(self, name: str, pulling: Puller) -> Iterator[Launcher]:
+        assert self._process.stdin is not None
+        home = str(pulling.settings.home)
+        self._process.stdin.write(json.dumps([name, pulling.simulator.port, home]).encode() + b"\n")
+        self._process.stdin.flush()
+        self._child = int(self._answer())
+        try:
+            yield self
+        finally:
+            self.kill()
+            assert self._answer() == "gone"
+
+    def is_alive(self) -> bool:
+        return not select.select([self._process.stdout], [], [], 0.005)[0]
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._child, signal.SIGKILL)
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().decode().strip()
+
+
+@contextmanager
+def launching() -> Iterator[Launcher]:
+    command = [sys.executable, "-u", "-c", _LAUNCHER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        try:
+            yield Launcher(process)
+        finally:
+            process.kill()

@@ -24,7 +24,7 @@ from include.settings import Settings
 from include.state.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))
-import state_worker  # noqa: E402  (processes of the crowd import it by this name)
+import state_worker
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["include.state.store"])

@@ -1,6 +1,6 @@
 /*
-title: "Email: the account's address first, then the CRM, then where receipts and answers go; never a shared inbox or a placeholder."
-why: "Only an address that stitching gave to this person: what is blocked, shared, malformed or somebody else's is not among them."
+title: "Email: the account's address first, then the CRM, then where receipts and answers go."
+why: Only what stitching gave to this person; nothing blocked, shared, malformed or somebody else's is among it.
 */
 SELECT
   ids.customer_id,
@@ -11,14 +11,16 @@ SELECT
   1 AS priority
 FROM staging.segment__users AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'user_id'
-  AND ids.value = CONCAT(@space, r.user_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'user_id'
+    AND ids.value = CONCAT(@space, r.user_id)
+    AND NOT ids.is_inferred
 INNER JOIN identity.identifiers AS own
-  ON own.kind = 'email'
-  AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
-  AND own.customer_id = ids.customer_id
-  AND NOT own.is_inferred
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
 WHERE NOT r.is_deleted
 UNION ALL
 SELECT
@@ -30,14 +32,16 @@ SELECT
   2 AS priority
 FROM staging.hubspot__contacts AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'hubspot_contact_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'hubspot_contact_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
+    AND NOT ids.is_inferred
 INNER JOIN identity.identifiers AS own
-  ON own.kind = 'email'
-  AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
-  AND own.customer_id = ids.customer_id
-  AND NOT own.is_inferred
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
 WHERE NOT r.is_deleted
 UNION ALL
 SELECT
@@ -49,14 +53,16 @@ SELECT
   3 AS priority
 FROM staging.stripe__customers AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'stripe_customer_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'stripe_customer_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
+    AND NOT ids.is_inferred
 INNER JOIN identity.identifiers AS own
-  ON own.kind = 'email'
-  AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
-  AND own.customer_id = ids.customer_id
-  AND NOT own.is_inferred
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
 WHERE NOT r.is_deleted
 UNION ALL
 SELECT
@@ -68,14 +74,16 @@ SELECT
   4 AS priority
 FROM staging.mailchimp__members AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'mailchimp_member_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.mailchimp_list_id, '/', r.mailchimp_member_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'mailchimp_member_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.mailchimp_list_id, '/', r.mailchimp_member_id)
+    AND NOT ids.is_inferred
 INNER JOIN identity.identifiers AS own
-  ON own.kind = 'email'
-  AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
-  AND own.customer_id = ids.customer_id
-  AND NOT own.is_inferred
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
 WHERE NOT r.is_deleted
 UNION ALL
 SELECT
@@ -87,14 +95,16 @@ SELECT
   5 AS priority
 FROM staging.zendesk__users AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'zendesk_user_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'zendesk_user_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
+    AND NOT ids.is_inferred
 INNER JOIN identity.identifiers AS own
-  ON own.kind = 'email'
-  AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
-  AND own.customer_id = ids.customer_id
-  AND NOT own.is_inferred
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
 WHERE NOT r.is_deleted
 UNION ALL
 SELECT
@@ -106,12 +116,14 @@ SELECT
   6 AS priority
 FROM staging.calendly__invitees AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'calendly_invitee'
-  AND ids.value = CONCAT(@space, r._account, '/', r.calendly_invitee_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'calendly_invitee'
+    AND ids.value = CONCAT(@space, r._account, '/', r.calendly_invitee_id)
+    AND NOT ids.is_inferred
 INNER JOIN identity.identifiers AS own
-  ON own.kind = 'email'
-  AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
-  AND own.customer_id = ids.customer_id
-  AND NOT own.is_inferred
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
 WHERE NOT r.is_deleted

@@ -10,9 +10,10 @@ SELECT
   1 AS priority
 FROM staging.hubspot__contacts AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'hubspot_contact_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'hubspot_contact_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
+    AND NOT ids.is_inferred
 WHERE NULLIF(TRIM(r.first_name), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
@@ -24,9 +25,10 @@ SELECT
   2 AS priority
 FROM staging.segment__users AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'user_id'
-  AND ids.value = CONCAT(@space, r.user_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'user_id'
+    AND ids.value = CONCAT(@space, r.user_id)
+    AND NOT ids.is_inferred
 WHERE NULLIF(TRIM(r.first_name), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
@@ -38,9 +40,10 @@ SELECT
   3 AS priority
 FROM staging.mailchimp__members AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'mailchimp_member_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.mailchimp_list_id, '/', r.mailchimp_member_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'mailchimp_member_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.mailchimp_list_id, '/', r.mailchimp_member_id)
+    AND NOT ids.is_inferred
 WHERE NULLIF(TRIM(r.first_name), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
@@ -52,9 +55,10 @@ SELECT
   4 AS priority
 FROM staging.stripe__customers AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'stripe_customer_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'stripe_customer_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
+    AND NOT ids.is_inferred
 WHERE REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
@@ -66,9 +70,10 @@ SELECT
   5 AS priority
 FROM staging.calendly__invitees AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'calendly_invitee'
-  AND ids.value = CONCAT(@space, r._account, '/', r.calendly_invitee_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'calendly_invitee'
+    AND ids.value = CONCAT(@space, r._account, '/', r.calendly_invitee_id)
+    AND NOT ids.is_inferred
 WHERE REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
@@ -80,7 +85,8 @@ SELECT
   6 AS priority
 FROM staging.zendesk__users AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'zendesk_user_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'zendesk_user_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
+    AND NOT ids.is_inferred
 WHERE REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') IS NOT NULL AND NOT r.is_deleted

@@ -11,7 +11,8 @@ SELECT
   1 AS priority
 FROM staging.hubspot__contacts AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'hubspot_contact_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'hubspot_contact_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
+    AND NOT ids.is_inferred
 WHERE r.hubspot_contact_id IS NOT NULL AND NOT r.is_deleted AND r._account = 'main'

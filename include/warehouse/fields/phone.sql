@@ -10,9 +10,10 @@ SELECT
   1 AS priority
 FROM staging.hubspot__contacts AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'hubspot_contact_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'hubspot_contact_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.hubspot_contact_id)
+    AND NOT ids.is_inferred
 WHERE NULLIF(TRIM(r.phone), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
@@ -24,9 +25,10 @@ SELECT
   2 AS priority
 FROM staging.zendesk__users AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'zendesk_user_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'zendesk_user_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
+    AND NOT ids.is_inferred
 WHERE NULLIF(TRIM(r.phone), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
@@ -38,9 +40,10 @@ SELECT
   3 AS priority
 FROM staging.stripe__customers AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'stripe_customer_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'stripe_customer_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
+    AND NOT ids.is_inferred
 WHERE NULLIF(TRIM(r.phone), '') IS NOT NULL AND NOT r.is_deleted
 UNION ALL
 SELECT
@@ -52,7 +55,8 @@ SELECT
   4 AS priority
 FROM staging.calendly__invitees AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'calendly_invitee'
-  AND ids.value = CONCAT(@space, r._account, '/', r.calendly_invitee_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'calendly_invitee'
+    AND ids.value = CONCAT(@space, r._account, '/', r.calendly_invitee_id)
+    AND NOT ids.is_inferred
 WHERE NULLIF(TRIM(r.phone), '') IS NOT NULL AND NOT r.is_deleted

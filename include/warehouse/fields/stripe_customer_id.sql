@@ -11,7 +11,8 @@ SELECT
   1 AS priority
 FROM staging.stripe__customers AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'stripe_customer_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'stripe_customer_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.stripe_customer_id)
+    AND NOT ids.is_inferred
 WHERE r.stripe_customer_id IS NOT NULL AND NOT r.is_deleted AND r._account = 'main'

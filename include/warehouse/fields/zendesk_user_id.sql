@@ -11,7 +11,8 @@ SELECT
   1 AS priority
 FROM staging.zendesk__users AS r
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'zendesk_user_id'
-  AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
-  AND NOT ids.is_inferred
+  ON
+    ids.kind = 'zendesk_user_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.zendesk_user_id)
+    AND NOT ids.is_inferred
 WHERE r.zendesk_user_id IS NOT NULL AND NOT r.is_deleted AND r._account = 'main'

@@ -109,7 +109,7 @@ def join_through(engine: Engine, role: Role, tier: int, most_people: int) -> Non
 
 
 def _judge(engine: Engine, spans: str, most_people: int) -> None:
-    """Write `scratch.verdict` (bridge, people, person, is_shared) and `scratch.unions` (node, label) of the people joined."""
+    """Write `scratch.verdict` (bridge, people, person, is_shared) and `scratch.unions` (node, label): people joined."""
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.banned AS
         SELECT DISTINCT s.bridge, p.label
@@ -139,7 +139,8 @@ def _judge(engine: Engine, spans: str, most_people: int) -> None:
             CREATE OR REPLACE TABLE scratch.verdict AS
             SELECT bridge, people, person, people > {most_people} AS is_shared FROM scratch.met AS m""")
         engine.execute(
-            "CREATE OR REPLACE TABLE scratch.unions AS SELECT bridge AS node, person AS label FROM scratch.met AS m WHERE FALSE"
+            "CREATE OR REPLACE TABLE scratch.unions AS "
+            "SELECT bridge AS node, person AS label FROM scratch.met AS m WHERE FALSE"
         )
         return
     _compare(engine, "scratch.pairs")

@@ -76,7 +76,8 @@ def _roots(engine: Engine, edges: str) -> str:
     """The table (node, parent) in which every parent is a root."""
     step = 0
     engine.execute(
-        f"CREATE OR REPLACE TABLE scratch.cc_parent_0 AS SELECT b AS node, MIN(a) AS parent FROM {edges} AS e GROUP BY b"
+        "CREATE OR REPLACE TABLE scratch.cc_parent_0 AS "
+        f"SELECT b AS node, MIN(a) AS parent FROM {edges} AS e GROUP BY b"
     )
     while True:
         here, there = f"scratch.cc_parent_{step % 2}", f"scratch.cc_parent_{(step + 1) % 2}"

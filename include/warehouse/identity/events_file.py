@@ -19,7 +19,18 @@ from include.warehouse.identity.overrides import Overrides
 from include.warehouse.identity.stitch import StitchSummary, stitch
 
 EVENT_COLUMNS = ("event_id", "eventid", "message_id", "messageid", "id")
-TIME_COLUMNS = ("ts", "timestamp", "time", "event_time", "event_ts", "occurred_at", "original_timestamp", "sent_at", "received_at", "created_at")
+TIME_COLUMNS = (
+    "ts",
+    "timestamp",
+    "time",
+    "event_time",
+    "event_ts",
+    "occurred_at",
+    "original_timestamp",
+    "sent_at",
+    "received_at",
+    "created_at",
+)
 FIRST_NAMES = ("first_name", "firstname", "given_name")
 LAST_NAMES = ("last_name", "lastname", "surname", "family_name")
 FULL_NAMES = ("full_name", "name")
@@ -43,9 +54,13 @@ def stitch_csv(
     event_column = _pick(header, EVENT_COLUMNS)
     time_column = _pick(header, TIME_COLUMNS)
     if event_column is None:
-        raise FixSettings("there is no column event_id", where=f"{source}:1", fix="Add it; it names each event in the answer.")
+        raise FixSettings(
+            "there is no column event_id", where=f"{source}:1", fix="Add it; it names each event in the answer."
+        )
     if time_column is None:
-        raise FixSettings("there is no column ts", where=f"{source}:1", fix="Add it: when the event happened, ISO 8601 in UTC.")
+        raise FixSettings(
+            "there is no column ts", where=f"{source}:1", fix="Add it: when the event happened, ISO 8601 in UTC."
+        )
     kinds = {
         number: kind
         for number, name in enumerate(header)
@@ -53,11 +68,15 @@ def stitch_csv(
     }
     if not kinds:
         raise FixSettings(
-            "no column holds an identifier", where=f"{source}:1", fix="Name one anonymous_id, user_id, email, phone or *_id."
+            "no column holds an identifier",
+            where=f"{source}:1",
+            fix="Name one anonymous_id, user_id, email, phone or *_id.",
         )
     engine = DuckDBEngine.in_memory()
     try:
-        named = [column for names in (FIRST_NAMES, LAST_NAMES, FULL_NAMES) if (column := _pick(header, names)) is not None]
+        named = [
+            column for names in (FIRST_NAMES, LAST_NAMES, FULL_NAMES) if (column := _pick(header, names)) is not None
+        ]
         _read(engine, source, header, event_column, time_column, sorted({*kinds, *named}))
         _check(engine, source)
         here = engine.at("csv")
@@ -74,7 +93,9 @@ def _header(path: Path) -> list[str]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header = next(csv.reader(file), None)
     except OSError as error:
-        raise FixSettings(f"the file cannot be read: {error.strerror}", where=str(path), fix="Check the path.") from None
+        raise FixSettings(
+            f"the file cannot be read: {error.strerror}", where=str(path), fix="Check the path."
+        ) from None
     except UnicodeDecodeError:
         raise FixSettings("the file is not UTF-8", where=str(path), fix="Save it as UTF-8.") from None
     if not header:
@@ -87,8 +108,10 @@ def _pick(header: list[str], names: tuple[str, ...]) -> int | None:
     return next((spelled.index(name) for name in names if name in spelled), None)
 
 
-def _read(engine: DuckDBEngine, path: Path, header: list[str], event_column: int, time_column: int, used: list[int]) -> None:
-    """Read the file as text into `scratch.rows` (line, event_id, ts, c<number>...); reading is the one thing GoogleSQL has no words for."""
+def _read(
+    engine: DuckDBEngine, path: Path, header: list[str], event_column: int, time_column: int, used: list[int]
+) -> None:
+    """Read the file as text into `scratch.rows` (line, event_id, ts, c<number>): GoogleSQL cannot."""
     connection = engine.connection
     connection.execute(f"SET memory_limit = '{MEMORY}'")
     # Lines are numbered in the file's order, for the errors and for the answer.
@@ -108,8 +131,8 @@ def _read(engine: DuckDBEngine, path: Path, header: list[str], event_column: int
                 END
               ) AS ts,
               {", ".join(f"c{number}" for number in used)}
-            FROM read_csv($path, header = true, auto_detect = false, delim = ',', quote = '"', escape = '"', nullstr = '',
-              columns = {{{columns}}}, max_line_size = 16777216)""",
+            FROM read_csv($path, header = true, auto_detect = false, delim = ',', quote = '"', escape = '"',
+              nullstr = '', columns = {{{columns}}}, max_line_size = 16777216)""",
             {"path": str(path)},
         )
     except duckdb.Error as error:
@@ -163,20 +186,21 @@ def _write_inputs(engine: DuckDBEngine, header: list[str], kinds: dict[int, str]
     engine.execute("DROP TABLE scratch.rows")
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.combinations AS
-        SELECT {listed}, first_name, last_name, MIN(ts) AS first_seen_at, MAX(ts) AS last_seen_at, COUNT(*) AS occurrences,
-          MIN(event_id) AS event_id
+        SELECT {listed}, first_name, last_name, MIN(ts) AS first_seen_at, MAX(ts) AS last_seen_at,
+          COUNT(*) AS occurrences, MIN(event_id) AS event_id
         FROM scratch.tidy AS t
         GROUP BY {listed}, first_name, last_name""")
     numbers = list(kinds)
     alone = [
-        f"""SELECT 'seen' AS rule, '{kinds[number]}' AS left_kind, i{number} AS left_value, CAST(NULL AS STRING) AS right_kind,
-          CAST(NULL AS STRING) AS right_value, first_seen_at, last_seen_at, occurrences, event_id
+        f"""SELECT 'seen' AS rule, '{kinds[number]}' AS left_kind, i{number} AS left_value,
+          CAST(NULL AS STRING) AS right_kind, CAST(NULL AS STRING) AS right_value,
+          first_seen_at, last_seen_at, occurrences, event_id
         FROM scratch.combinations AS c WHERE i{number} IS NOT NULL"""
         for number in numbers
     ]
     together = [
-        f"""SELECT 'same_event' AS rule, '{kinds[left]}' AS left_kind, i{left} AS left_value, '{kinds[right]}' AS right_kind,
-          i{right} AS right_value, first_seen_at, last_seen_at, occurrences, event_id
+        f"""SELECT 'same_event' AS rule, '{kinds[left]}' AS left_kind, i{left} AS left_value,
+          '{kinds[right]}' AS right_kind, i{right} AS right_value, first_seen_at, last_seen_at, occurrences, event_id
         FROM scratch.combinations AS c WHERE i{left} IS NOT NULL AND i{right} IS NOT NULL"""
         for place, left in enumerate(numbers)
         for right in numbers[place + 1 :]
@@ -184,8 +208,9 @@ def _write_inputs(engine: DuckDBEngine, header: list[str], kinds: dict[int, str]
     engine.execute(f"""
         CREATE OR REPLACE TABLE identity.evidence AS
         SELECT rule, left_kind, left_value, right_kind, right_value, FALSE AS is_inferred,
-          MIN(UNIX_MICROS(first_seen_at)) AS first_seq, MIN(first_seen_at) AS first_seen_at, MAX(last_seen_at) AS last_seen_at,
-          SUM(occurrences) AS occurrences, 'csv' AS source, MIN(event_id) AS record_key
+          MIN(UNIX_MICROS(first_seen_at)) AS first_seq, MIN(first_seen_at) AS first_seen_at,
+          MAX(last_seen_at) AS last_seen_at, SUM(occurrences) AS occurrences,
+          'csv' AS source, MIN(event_id) AS record_key
         FROM ({" UNION ALL ".join(alone + together)}) AS found
         GROUP BY rule, left_kind, left_value, right_kind, right_value""")
     carried = " UNION ALL ".join(
@@ -198,7 +223,9 @@ def _write_inputs(engine: DuckDBEngine, header: list[str], kinds: dict[int, str]
         CREATE OR REPLACE TABLE identity.occurrences AS
         {carried}
         UNION ALL
-        SELECT event_id, ts, CAST(NULL AS STRING) AS kind, CAST(NULL AS STRING) AS value FROM scratch.tidy AS t WHERE {nothing}""")
+        SELECT event_id, ts, CAST(NULL AS STRING) AS kind, CAST(NULL AS STRING) AS value
+        FROM scratch.tidy AS t
+        WHERE {nothing}""")
     by_strength = sorted(kinds, key=lambda number: (kind_of(kinds[number]).rank, number))
     kind = " ".join(f"WHEN i{number} IS NOT NULL THEN '{kinds[number]}'" for number in by_strength)
     value = f"COALESCE({', '.join(f'i{number}' for number in by_strength)})"

@@ -80,7 +80,8 @@ def explain(
             )
         ]  # fmt: skip
     links = engine.query(
-        f"SELECT * FROM identity.links AS l WHERE customer_id = @customer_id LIMIT {MOST_LINKS}", {"customer_id": customer_id}
+        f"SELECT * FROM identity.links AS l WHERE customer_id = @customer_id LIMIT {MOST_LINKS}",
+        {"customer_id": customer_id},
     )
     return _shortest(links, (start["kind"], start["value"]), (goal["kind"], goal["value"]))
 
@@ -111,7 +112,9 @@ def _find(engine: Engine, kind: str | None, value: str, space: str) -> dict[str,
     )
     if not blocked:
         raise FixSettings(
-            "nobody has this identifier", where="identity.identifiers", fix="Check its spelling and kind, and when unify last ran."
+            "nobody has this identifier",
+            where="identity.identifiers",
+            fix="Check its spelling and kind, and when unify last ran.",
         )
     row = blocked[0]
     rule = "shared" if row["reason"].startswith("shared") else "blocked"
@@ -129,8 +132,16 @@ def _anchor(engine: Engine, customer_id: str) -> dict[str, Any]:
 
 
 def _shortest(links: list[dict[str, Any]], start: tuple[str, str], goal: tuple[str, str]) -> list[Step]:
-    """Breadth-first, trusted links before inferred ones; ties go to the older link, so the answer is always the same."""
-    links.sort(key=lambda link: (link["is_inferred"], str(link["first_seen_at"] or ""), link["rule"], link["left_value"], link["right_value"]))
+    """Breadth-first, trusted links before inferred ones, older before younger: the answer is always the same."""
+    links.sort(
+        key=lambda link: (
+            link["is_inferred"],
+            str(link["first_seen_at"] or ""),
+            link["rule"],
+            link["left_value"],
+            link["right_value"],
+        )
+    )
     around: dict[tuple[str, str], list[tuple[tuple[str, str], Step]]] = {}
     for link in links:
         left, right = (link["left_kind"], link["left_value"]), (link["right_kind"], link["right_value"])

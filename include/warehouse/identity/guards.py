@@ -1,4 +1,4 @@
-"""What keeps two people apart: values shared by what the data shows, limits per person, and the cut of an over-full one."""
+"""What keeps two people apart: shared values that the data shows, limits per person, cutting an over-full one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def block_by_data(engine: Engine, limits: Limits) -> None:
         ) AS e
         LEFT JOIN scratch.blocked AS x ON x.node = e.node
         LEFT JOIN scratch.blocked AS y ON y.node = e.other
-        LEFT JOIN (SELECT DISTINCT node FROM scratch.decided AS d WHERE section IN ('allow', 'must_link')) AS k ON k.node = e.node
+        LEFT JOIN (SELECT DISTINCT node FROM scratch.decided AS d WHERE section IN ('allow', 'must_link')) AS k
+          ON k.node = e.node
         WHERE x.node IS NULL AND y.node IS NULL AND k.node IS NULL""")
     engine.execute(f"""
         INSERT INTO scratch.blocked (node, reason, detail, met)
@@ -105,7 +106,7 @@ def join_strong(engine: Engine, limits: Limits) -> None:
 
 
 def _cut(engine: Engine, limits: Limits) -> None:
-    """Build each over-full component again, edge by edge, the most trusted and oldest first, refusing what breaks a limit.
+    """Build each over-full component again, edge by edge, most trusted and oldest first, refusing what breaks a limit.
 
     Done for all of them at once: an edge that is the first choice of both its ends is decided now, which gives
     what deciding one after the other would. What the bounded rounds leave undecided stays apart.

@@ -14,7 +14,9 @@ def write_history(engine: Engine, run: Run, previous: str | None) -> None:
     if previous is None:
         nothing = "SELECT '' AS kind, '' AS value, '' AS customer_id FROM (SELECT 1 AS one) AS n WHERE FALSE"
         engine.execute(f"CREATE OR REPLACE TABLE scratch.old_identifiers AS {nothing}")
-        engine.execute("CREATE OR REPLACE TABLE scratch.old_customers AS SELECT customer_id FROM scratch.old_identifiers AS o")
+        engine.execute(
+            "CREATE OR REPLACE TABLE scratch.old_customers AS SELECT customer_id FROM scratch.old_identifiers AS o"
+        )
         engine.execute(
             "CREATE OR REPLACE TABLE scratch.old_redirects AS "
             "SELECT customer_id AS old_customer_id, customer_id FROM scratch.old_identifiers AS o"
@@ -22,11 +24,13 @@ def write_history(engine: Engine, run: Run, previous: str | None) -> None:
     else:
         old = engine.at(previous)
         old.execute(
-            "CREATE OR REPLACE TABLE scratch.old_identifiers AS SELECT kind, value, customer_id FROM identity.identifiers AS i"
+            "CREATE OR REPLACE TABLE scratch.old_identifiers AS "
+            "SELECT kind, value, customer_id FROM identity.identifiers AS i"
         )
         old.execute("CREATE OR REPLACE TABLE scratch.old_customers AS SELECT customer_id FROM identity.customers AS c")
         old.execute(
-            "CREATE OR REPLACE TABLE scratch.old_redirects AS SELECT old_customer_id, customer_id FROM identity.redirects AS r"
+            "CREATE OR REPLACE TABLE scratch.old_redirects AS "
+            "SELECT old_customer_id, customer_id FROM identity.redirects AS r"
         )
         old.execute("CREATE OR REPLACE TABLE scratch.old_changes AS SELECT * FROM identity.changes AS c")
     engine.execute("""
@@ -44,6 +48,7 @@ def write_history(engine: Engine, run: Run, previous: str | None) -> None:
         LEFT JOIN (
           SELECT was, is_now
           FROM scratch.moves AS m
+          WHERE TRUE
           QUALIFY ROW_NUMBER() OVER (PARTITION BY was ORDER BY identifiers DESC, is_now) = 1
         ) AS s ON s.was = o.customer_id""")
     engine.execute("""
@@ -73,7 +78,8 @@ def _write_changes(engine: Engine, run: Run, previous: str | None) -> None:
         INNER JOIN scratch.old_identifiers AS y ON y.kind = l.right_kind AND y.value = l.right_value
         WHERE x.customer_id <> y.customer_id
         GROUP BY LEAST(x.customer_id, y.customer_id), GREATEST(x.customer_id, y.customer_id)""")
-    history = "SELECT changed_at, generation, change, customer_id, other_customer_id, detail FROM scratch.old_changes AS o UNION ALL"
+    columns = "changed_at, generation, change, customer_id, other_customer_id, detail"
+    history = f"SELECT {columns} FROM scratch.old_changes AS o UNION ALL"
     engine.execute(
         f"""
         CREATE OR REPLACE TABLE identity.changes AS
@@ -97,7 +103,8 @@ def _write_changes(engine: Engine, run: Run, previous: str | None) -> None:
           WHERE f.is_gone
           UNION ALL
           SELECT 'retired' AS change, f.was AS customer_id, f.is_now AS other_customer_id,
-            IF(f.is_now IS NULL, 'no identifier is left', 'the anchor is gone; the same person under a new id') AS detail
+            IF(f.is_now IS NULL, 'no identifier is left', 'the anchor is gone; the same person under a new id')
+              AS detail
           FROM scratch.fates AS f
           LEFT JOIN (
             SELECT m.is_now, COUNT(DISTINCT m.was) AS parts FROM scratch.moves AS m GROUP BY m.is_now
@@ -105,8 +112,10 @@ def _write_changes(engine: Engine, run: Run, previous: str | None) -> None:
           WHERE f.is_gone AND p.is_now IS NULL
           UNION ALL
           SELECT 'split' AS change, m.is_now AS customer_id, m.was AS other_customer_id,
-            CONCAT(CAST(m.identifiers AS STRING), ' identifiers', IF(o.customer_id IS NULL, '', ' went to a person known before'))
-              AS detail
+            CONCAT(
+              CAST(m.identifiers AS STRING), ' identifiers',
+              IF(o.customer_id IS NULL, '', ' went to a person known before')
+            ) AS detail
           FROM scratch.moves AS m
           INNER JOIN scratch.fates AS f ON f.was = m.was AND f.is_now <> m.is_now
           LEFT JOIN scratch.old_customers AS o ON o.customer_id = m.is_now

@@ -27,7 +27,8 @@ def attach_inferred(engine: Engine) -> None:
         CREATE OR REPLACE TABLE scratch.standing AS
         SELECT p.label,
           CASE
-            WHEN COUNTIF(n.role IN ('{Role.ACCOUNT}', '{Role.CONTACT}')) > 0 OR COUNTIF(n.role = '{Role.RECORD}') > 1 THEN 3
+            WHEN COUNTIF(n.role IN ('{Role.ACCOUNT}', '{Role.CONTACT}')) > 0 THEN 3
+            WHEN COUNTIF(n.role = '{Role.RECORD}') > 1 THEN 3
             WHEN COUNTIF(n.role = '{Role.RECORD}') = 1 THEN 2
             WHEN COUNTIF(n.role = '{Role.DEVICE}') > 0 THEN 1
             ELSE 0

@@ -19,7 +19,7 @@ class Role(StrEnum):
     CONTACT = "contact"
     """An email address, or its hash: one person's unless many accounts or names meet there."""
     WEAK = "weak"
-    """A phone or a social profile: families and companies share them, so they join people only when nothing speaks against it."""
+    """A phone or a social profile: families share them, so one joins people only if nothing speaks against it."""
     DEVICE = "device"
     """A browser or phone: may be used by many people, one after the other."""
 
@@ -108,7 +108,9 @@ class Limits:
     def __post_init__(self) -> None:
         for name, value in self.per_person.items():
             if value < 1:
-                raise FixSettings(f"limit {value} of {name} is below one", where="identity limits", fix="Use 1 or more.")
+                raise FixSettings(
+                    f"limit {value} of {name} is below one", where="identity limits", fix="Use 1 or more."
+                )
 
     def limit(self, kind: Kind) -> int | None:
         """How many identifiers of this kind one person may have."""
@@ -149,13 +151,14 @@ COLUMNS: Mapping[str, str] = {
 }
 """What columns of a CSV are also called -> kind."""
 
-NOT_PEOPLE = frozenset(
-    "event message session visit page order cart checkout product variant sku campaign ad adset list audience segment "
-    "company account organization organisation org tenant workspace project site app brand store shop location region "
-    "country city transaction payment charge invoice subscription plan coupon ticket conversation thread deal "
-    "opportunity booking meeting row line record batch source run request trace span ip url category parent group team".split()
-)
-"""First words of `<word>_id` columns that do not name a person; they would join strangers."""
+_THINGS = """
+event message session visit page order cart checkout product variant sku campaign ad adset list audience segment
+company account organization organisation org tenant workspace project site app brand store shop location region
+country city transaction payment charge invoice subscription plan coupon ticket conversation thread deal opportunity
+booking meeting row line record batch source run request trace span ip url category parent group team
+"""
+NOT_PEOPLE = frozenset(_THINGS.split())
+"""Last words of `<word>_id` columns that do not name a person; they would join strangers."""
 
 
 def kind_of_column(column: str) -> str | None:

@@ -1,14 +1,50 @@
 /*
 title: The name each record carries, so that stitching can refuse to fuse people whose names disagree.
 */
-SELECT 'hubspot_contact_id' AS kind, CONCAT(_account, '/', hubspot_contact_id) AS value, first_name AS first_name, last_name AS last_name FROM staging.hubspot__contacts WHERE first_name IS NOT NULL OR last_name IS NOT NULL
+SELECT
+  'hubspot_contact_id' AS kind,
+  CONCAT(_account, '/', hubspot_contact_id) AS value,
+  first_name,
+  last_name
+FROM staging.hubspot__contacts
+WHERE first_name IS NOT NULL OR last_name IS NOT NULL
 UNION ALL
-SELECT 'mailchimp_member_id' AS kind, CONCAT(_account, '/', mailchimp_list_id, '/', mailchimp_member_id) AS value, first_name AS first_name, last_name AS last_name FROM staging.mailchimp__members WHERE first_name IS NOT NULL OR last_name IS NOT NULL
+SELECT
+  'mailchimp_member_id' AS kind,
+  CONCAT(_account, '/', mailchimp_list_id, '/', mailchimp_member_id) AS value,
+  first_name,
+  last_name
+FROM staging.mailchimp__members
+WHERE first_name IS NOT NULL OR last_name IS NOT NULL
 UNION ALL
-SELECT 'calendly_invitee' AS kind, CONCAT(_account, '/', calendly_invitee_id) AS value, REGEXP_EXTRACT(TRIM(full_name), r'^(\S+)') AS first_name, REGEXP_EXTRACT(TRIM(full_name), r'\s(\S+)$') AS last_name FROM staging.calendly__invitees WHERE full_name IS NOT NULL
+SELECT
+  'calendly_invitee' AS kind,
+  CONCAT(_account, '/', calendly_invitee_id) AS value,
+  REGEXP_EXTRACT(TRIM(full_name), r'^(\S+)') AS first_name,
+  REGEXP_EXTRACT(TRIM(full_name), r'\s(\S+)$') AS last_name
+FROM staging.calendly__invitees
+WHERE full_name IS NOT NULL
 UNION ALL
-SELECT 'zendesk_user_id' AS kind, CONCAT(_account, '/', zendesk_user_id) AS value, REGEXP_EXTRACT(TRIM(full_name), r'^(\S+)') AS first_name, REGEXP_EXTRACT(TRIM(full_name), r'\s(\S+)$') AS last_name FROM staging.zendesk__users WHERE full_name IS NOT NULL
+SELECT
+  'zendesk_user_id' AS kind,
+  CONCAT(_account, '/', zendesk_user_id) AS value,
+  REGEXP_EXTRACT(TRIM(full_name), r'^(\S+)') AS first_name,
+  REGEXP_EXTRACT(TRIM(full_name), r'\s(\S+)$') AS last_name
+FROM staging.zendesk__users
+WHERE full_name IS NOT NULL
 UNION ALL
-SELECT 'stripe_customer_id' AS kind, CONCAT(_account, '/', stripe_customer_id) AS value, REGEXP_EXTRACT(TRIM(full_name), r'^(\S+)') AS first_name, REGEXP_EXTRACT(TRIM(full_name), r'\s(\S+)$') AS last_name FROM staging.stripe__customers WHERE full_name IS NOT NULL
+SELECT
+  'stripe_customer_id' AS kind,
+  CONCAT(_account, '/', stripe_customer_id) AS value,
+  REGEXP_EXTRACT(TRIM(full_name), r'^(\S+)') AS first_name,
+  REGEXP_EXTRACT(TRIM(full_name), r'\s(\S+)$') AS last_name
+FROM staging.stripe__customers
+WHERE full_name IS NOT NULL
 UNION ALL
-SELECT 'user_id' AS kind, user_id AS value, first_name AS first_name, last_name AS last_name FROM staging.segment__users WHERE first_name IS NOT NULL OR last_name IS NOT NULL
+SELECT
+  'user_id' AS kind,
+  user_id AS value,
+  first_name,
+  last_name
+FROM staging.segment__users
+WHERE first_name IS NOT NULL OR last_name IS NOT NULL

@@ -1,4 +1,4 @@
-"""Numbers every identifier by age, and turns evidence into edges between numbers; what is nobody by list is set aside."""
+"""Numbers every identifier by age, turns evidence into edges between numbers, and sets aside what is nobody by list."""
 
 from __future__ import annotations
 
@@ -89,7 +89,13 @@ def _write_lists(engine: Engine, overrides: Overrides, lists: BlockLists, limits
             for kind in KINDS
         ]
         + [
-            {"kind": name, "role": str(UNKNOWN.role), "deciding": UNKNOWN.rank, "person_limit": most, "is_single": False}
+            {
+                "kind": name,
+                "role": str(UNKNOWN.role),
+                "deciding": UNKNOWN.rank,
+                "person_limit": most,
+                "is_single": False,
+            }
             for name, most in limits.per_person.items()
             if name not in {kind.name for kind in KINDS}
         ],
@@ -103,7 +109,9 @@ def _write_lists(engine: Engine, overrides: Overrides, lists: BlockLists, limits
         [{"list": name, "word": word} for name, listed in words.items() for word in dict.fromkeys(listed)]
         + [{"list": "hash", "word": word} for word in sorted(hashes)],
     )
-    pairs = [("must_link", pair) for pair in overrides.must_link] + [("cannot_link", pair) for pair in overrides.cannot_link]
+    pairs = [("must_link", pair) for pair in overrides.must_link] + [
+        ("cannot_link", pair) for pair in overrides.cannot_link
+    ]
     singles = [("block", one) for one in overrides.block] + [("allow", one) for one in overrides.allow]
     fill(
         engine,
@@ -127,12 +135,14 @@ def _block_by_list(engine: Engine, lists: BlockLists, prefix: str) -> None:
         CREATE OR REPLACE TABLE scratch.decided AS
         SELECT d.section, d.number, d.side, n.node
         FROM scratch.decisions AS d
-        INNER JOIN scratch.nodes AS n ON n.kind = d.kind AND n.value = CONCAT(@prefix, {normalized("d.kind", "d.value")})""",
+        INNER JOIN scratch.nodes AS n
+          ON n.kind = d.kind AND n.value = CONCAT(@prefix, {normalized("d.kind", "d.value")})""",
         {"prefix": prefix},
     )
     # A vendor's id is `account/id`; a placeholder stands behind the slash.
     value = bare("n.value", prefix)
-    tail = f"LOWER(IF(n.role = '{Role.RECORD}' AND STRPOS({value}, '/') > 0, REGEXP_REPLACE({value}, r'^.*/', ''), {value}))"
+    in_account = f"n.role = '{Role.RECORD}' AND STRPOS({value}, '/') > 0"
+    tail = f"LOWER(IF({in_account}, REGEXP_REPLACE({value}, r'^.*/', ''), {value}))"
     any_kind = lists.patterns.get("any", ())
     by_kind = {kind: (*any_kind, *listed) for kind, listed in sorted(lists.patterns.items()) if kind != "any"}
     # One pattern per kind, and every value meets one: a million values against each of them would be the slowest step.
@@ -214,7 +224,8 @@ def _link(engine: Engine, prefix: str) -> None:
         WHERE l.node <> r.node""")
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.edges AS
-        SELECT a, b, MIN(tier) AS tier, MIN(seq) AS seq, MIN(first_seen_at) AS first_seen_at, MAX(last_seen_at) AS last_seen_at
+        SELECT a, b, MIN(tier) AS tier, MIN(seq) AS seq, MIN(first_seen_at) AS first_seen_at,
+          MAX(last_seen_at) AS last_seen_at
         FROM (
           SELECT LEAST(f.a, f.b) AS a, GREATEST(f.a, f.b) AS b,
             CASE

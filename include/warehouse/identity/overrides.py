@@ -67,11 +67,16 @@ def read_overrides(path: Path = OVERRIDES) -> Overrides:
     # A must-link of three is two links; a cannot-link of three keeps each pair apart.
     must = tuple((these[0], other) for these in found["must_link"] for other in these[1:])
     apart = tuple(
-        (one, other) for these in found["cannot_link"] for number, one in enumerate(these) for other in these[number + 1 :]
+        (one, other)
+        for these in found["cannot_link"]
+        for number, one in enumerate(these)
+        for other in these[number + 1 :]
     )
     if {frozenset(pair) for pair in must} & {frozenset(pair) for pair in apart}:
         raise FixSettings(
-            "the same two identifiers must and must not be linked", where=str(path), fix="Keep one of the two decisions."
+            "the same two identifiers must and must not be linked",
+            where=str(path),
+            fix="Keep one of the two decisions.",
         )
     return Overrides(must, apart, tuple(i for (i,) in found["block"]), tuple(i for (i,) in found["allow"]))
 
@@ -91,7 +96,9 @@ def _entry(path: Path, section: str, node: yaml.Node) -> tuple[Identifier, ...]:
         return (_identifier(path, fields["this"]),)
     listed = fields["these"]
     if not isinstance(listed, yaml.SequenceNode) or len(listed.value) < 2:
-        raise _wrong(path, listed, f"`these` of {section} needs two identifiers", 'Write these: ["kind:value", "kind:value"].')
+        raise _wrong(
+            path, listed, f"`these` of {section} needs two identifiers", 'Write these: ["kind:value", "kind:value"].'
+        )
     these = tuple(_identifier(path, item) for item in listed.value)
     if len(set(these)) < len(these):
         raise _wrong(path, listed, f"an entry of {section} names one identifier twice", "Name different identifiers.")
@@ -123,7 +130,9 @@ def read_block_lists(path: Path = BLOCKED) -> BlockLists:
                 re.compile(pattern)
             except re.error as error:
                 raise FixSettings(
-                    f"a pattern for {kind} is no regular expression: {error}", where=str(path), fix="Correct the pattern."
+                    f"a pattern for {kind} is no regular expression: {error}",
+                    where=str(path),
+                    fix="Correct the pattern.",
                 ) from None
             if "'" in pattern:
                 raise FixSettings(f"a pattern for {kind} has a quote", where=str(path), fix=r"Write \x27 for a quote.")

@@ -11,7 +11,7 @@ PLACES = 10**15
 
 
 def own_events(engine: Engine, limits: Limits) -> None:
-    """Write `scratch.owned` (event_id, node, label, extra_kind, extra_value) and `scratch.extras` (lone events, sessions).
+    """Write `scratch.owned`, whose each event is, and `scratch.extras`: the lone events and sessions.
 
     An event belongs to the person of its strongest identifier. One that carries a shared device only
     belongs to whoever signed in there last; before the first sign-in it is the device's own anonymous
@@ -56,13 +56,16 @@ def own_events(engine: Engine, limits: Limits) -> None:
         CREATE OR REPLACE TABLE scratch.timeline AS
         SELECT device, ts, label, event_id, IF(owners > {limits.kiosk_people}, TRUE, FALSE) AS is_kiosk,
           SUM(IF(owners > {limits.kiosk_people} AND silence > {limits.session_seconds}, 1, 0))
-            OVER (PARTITION BY device ORDER BY ts, turn, label, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
-            AS session,
+            OVER (
+              PARTITION BY device ORDER BY ts, turn, label, event_id
+              ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+            ) AS session,
           turn
         FROM (
           SELECT m.device, m.ts, m.label, m.event_id, m.turn, o.owners,
-            TIMESTAMP_DIFF(m.ts, LAG(m.ts) OVER (PARTITION BY m.device ORDER BY m.ts, m.turn, m.label, m.event_id), SECOND)
-              AS silence
+            TIMESTAMP_DIFF(
+              m.ts, LAG(m.ts) OVER (PARTITION BY m.device ORDER BY m.ts, m.turn, m.label, m.event_id), SECOND
+            ) AS silence
           FROM (
             SELECT device, ts, label, CAST(NULL AS STRING) AS event_id, 0 AS turn FROM scratch.signins AS s
             UNION ALL
@@ -89,7 +92,8 @@ def own_events(engine: Engine, limits: Limits) -> None:
           CASE WHEN p.node IS NOT NULL OR s.owner IS NOT NULL THEN NULL WHEN s.device IS NULL THEN 'event'
             WHEN s.is_kiosk THEN 'session' END AS extra_kind,
           CASE WHEN p.node IS NOT NULL OR s.owner IS NOT NULL THEN NULL WHEN s.device IS NULL THEN c.event_id
-            WHEN s.is_kiosk THEN CONCAT(n.kind, ':', n.value, '@', CAST(UNIX_SECONDS(s.started_at) AS STRING)) END AS extra_value,
+            WHEN s.is_kiosk THEN CONCAT(n.kind, ':', n.value, '@', CAST(UNIX_SECONDS(s.started_at) AS STRING)) END
+            AS extra_value,
           c.ts
         FROM scratch.carried AS c
         LEFT JOIN scratch.whose AS p ON p.node = MOD(c.best, {PLACES})
@@ -113,7 +117,8 @@ def write_ownership(engine: Engine, limits: Limits) -> None:
     engine.execute(
         f"""
         CREATE OR REPLACE TABLE identity.ownership AS
-        SELECT kind, value, customer_id, TIMESTAMP '1970-01-01 00:00:00+00' AS valid_from, CAST(NULL AS TIMESTAMP) AS valid_to
+        SELECT kind, value, customer_id, TIMESTAMP '1970-01-01 00:00:00+00' AS valid_from,
+          CAST(NULL AS TIMESTAMP) AS valid_to
         FROM identity.identifiers AS i
         WHERE NOT EXISTS (
           SELECT 1 FROM scratch.shared_devices AS s INNER JOIN scratch.nodes AS n ON n.node = s.node
@@ -146,4 +151,3 @@ def write_ownership(engine: Engine, limits: Limits) -> None:
         INNER JOIN scratch.nodes AS n ON n.node = t.device
         INNER JOIN scratch.ids AS c ON c.label = t.owner"""
     )
-

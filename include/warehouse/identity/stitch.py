@@ -97,8 +97,11 @@ def _share(engine: Engine) -> None:
         ) AS e ON e.node = b.node
         UNION ALL
         SELECT n.kind, n.value,
-          CASE WHEN n.role = '{Role.DEVICE}' THEN 'shared_device' WHEN n.kind = 'phone' THEN 'shared_phone' ELSE 'shared_profile' END
-            AS reason,
+          CASE
+            WHEN n.role = '{Role.DEVICE}' THEN 'shared_device'
+            WHEN n.kind = 'phone' THEN 'shared_phone'
+            ELSE 'shared_profile'
+          END AS reason,
           CONCAT(CAST(s.people AS STRING), ' people') AS detail, s.people AS met
         FROM scratch.shared AS s
         INNER JOIN scratch.nodes AS n ON n.node = s.node""")
@@ -121,8 +124,8 @@ def _write_people(engine: Engine) -> None:
         INNER JOIN scratch.nodes AS n ON n.node = a.anchor""")
     engine.execute(f"""
         CREATE OR REPLACE TABLE identity.customers AS
-        SELECT i.customer_id, n.kind AS anchor_kind, n.value AS anchor_value, IF(n.seq = {LATE}, NULL, n.seq) AS anchor_seq,
-          n.first_seen_at AS created_at
+        SELECT i.customer_id, n.kind AS anchor_kind, n.value AS anchor_value,
+          IF(n.seq = {LATE}, NULL, n.seq) AS anchor_seq, n.first_seen_at AS created_at
         FROM scratch.ids AS i
         INNER JOIN scratch.nodes AS n ON n.node = i.anchor
         UNION ALL
@@ -131,7 +134,8 @@ def _write_people(engine: Engine) -> None:
         FROM scratch.extras AS x""")
     engine.execute(f"""
         CREATE OR REPLACE TABLE identity.identifiers AS
-        SELECT n.kind, n.value, i.customer_id, w.is_inferred, COALESCE(e.links, 0) AS evidence, n.first_seen_at, n.last_seen_at
+        SELECT n.kind, n.value, i.customer_id, w.is_inferred, COALESCE(e.links, 0) AS evidence,
+          n.first_seen_at, n.last_seen_at
         FROM (
           SELECT node, label, is_inferred FROM scratch.whose AS p
           UNION ALL
@@ -142,7 +146,9 @@ def _write_people(engine: Engine) -> None:
         LEFT JOIN (
           SELECT t.node, COUNT(*) AS links
           FROM (
-            SELECT a AS node, b AS other FROM scratch.edges AS x UNION ALL SELECT b AS node, a AS other FROM scratch.edges AS x
+            SELECT a AS node, b AS other FROM scratch.edges AS x
+            UNION ALL
+            SELECT b AS node, a AS other FROM scratch.edges AS x
           ) AS t
           INNER JOIN scratch.whose AS p ON p.node = t.node
           INNER JOIN scratch.whose AS q ON q.node = t.other AND q.label = p.label
@@ -154,7 +160,8 @@ def _write_people(engine: Engine) -> None:
         FROM scratch.extras AS x""")
     engine.execute("""
         CREATE OR REPLACE TABLE identity.events AS
-        SELECT o.event_id, COALESCE(i.customer_id, x.customer_id) AS customer_id, COALESCE(w.is_inferred, FALSE) AS is_inferred
+        SELECT o.event_id, COALESCE(i.customer_id, x.customer_id) AS customer_id,
+          COALESCE(w.is_inferred, FALSE) AS is_inferred
         FROM scratch.owned AS o
         LEFT JOIN scratch.whose AS w ON w.node = o.node
         LEFT JOIN scratch.ids AS i ON i.label = COALESCE(w.label, o.label)
@@ -165,7 +172,8 @@ def _write_links(engine: Engine) -> None:
     """Write `identity.links`: the evidence between identifiers of one person, for explaining and for the history."""
     engine.execute("""
         CREATE OR REPLACE TABLE identity.links AS
-        SELECT i.customer_id, f.rule, l.kind AS left_kind, l.value AS left_value, r.kind AS right_kind, r.value AS right_value,
+        SELECT i.customer_id, f.rule, l.kind AS left_kind, l.value AS left_value,
+          r.kind AS right_kind, r.value AS right_value,
           f.is_inferred, f.source, f.record_key, f.first_seen_at, f.occurrences
         FROM (
           SELECT rule, a, b, is_inferred, source, record_key, first_seen_at, occurrences FROM scratch.facts AS f

@@ -56,7 +56,11 @@ BLOCKED_VALUES = Table(
     (
         Column("kind", "STRING"),
         Column("value", "STRING"),
-        Column("reason", "STRING", "override, placeholder, role_inbox, shared_inbox, shared_record, shared_phone, shared_device"),
+        Column(
+            "reason",
+            "STRING",
+            "override, placeholder, role_inbox, shared_inbox, shared_record, shared_phone, shared_device",
+        ),
         Column("detail", "STRING", "what the data showed"),
         Column("met", "INT64", "how many met there: accounts, names, or people"),
     ),

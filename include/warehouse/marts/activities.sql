@@ -3,44 +3,86 @@ title: Everything people did, one stream in the activity schema; anonymous histo
 why: activityschema.com, version 2.
 */
 WITH
-  happened AS (
-    SELECT
-      CONCAT('segment/', event_id) AS activity_id, ts AS ts, anonymous_id AS anonymous_id, 'viewed_page' AS activity, 'segment' AS source,
-      TO_JSON_STRING(STRUCT(name AS name, path AS path)) AS feature_json, CAST(NULL AS NUMERIC) AS revenue_impact, CAST(NULL AS STRING) AS currency, url AS link
-    FROM staging.segment__pages
-    UNION ALL
-    SELECT
-      CONCAT('segment/', event_id) AS activity_id, ts AS ts, anonymous_id AS anonymous_id, event AS activity, 'segment' AS source,
-      TO_JSON_STRING(STRUCT(event_text AS name)) AS feature_json, CAST(NULL AS NUMERIC) AS revenue_impact, CAST(NULL AS STRING) AS currency, url AS link
-    FROM staging.segment__tracks
-    UNION ALL
-    SELECT
-      CONCAT('segment/', event_id) AS activity_id, ts AS ts, anonymous_id AS anonymous_id, 'identified_themselves' AS activity, 'segment' AS source,
-      '{}' AS feature_json, CAST(NULL AS NUMERIC) AS revenue_impact, CAST(NULL AS STRING) AS currency, url AS link
-    FROM staging.segment__identifies
-    UNION ALL
-    SELECT
-      CONCAT('calendly/', calendly_invitee_id) AS activity_id, created_at AS ts, utm_term AS anonymous_id, 'booked_meeting' AS activity, 'calendly' AS source,
-      TO_JSON_STRING(STRUCT(status AS status)) AS feature_json, CAST(NULL AS NUMERIC) AS revenue_impact, CAST(NULL AS STRING) AS currency, calendly_event_uri AS link
-    FROM staging.calendly__invitees
-    UNION ALL
-    SELECT
-      CONCAT('zendesk', IF(_account = 'main', '', CONCAT('__', _account)), '/', zendesk_ticket_id) AS activity_id, created_at AS ts, CAST(NULL AS STRING) AS anonymous_id, 'opened_ticket' AS activity, 'zendesk' AS source,
-      TO_JSON_STRING(STRUCT(status AS status, priority AS priority)) AS feature_json, CAST(NULL AS NUMERIC) AS revenue_impact, CAST(NULL AS STRING) AS currency, CAST(NULL AS STRING) AS link
-    FROM staging.zendesk__tickets
-    WHERE NOT is_deleted
-    UNION ALL
-    SELECT
-      order_id AS activity_id, ordered_at AS ts, CAST(NULL AS STRING) AS anonymous_id, CASE status
-        WHEN 'paid' THEN 'placed_order'
-        WHEN 'refunded' THEN 'refunded_order'
-        WHEN 'failed' THEN 'failed_order'
-        ELSE 'awaited_payment'
-      END AS activity,
-      'stripe' AS source,
-      TO_JSON_STRING(STRUCT(status AS status)) AS feature_json, CASE WHEN status = 'paid' THEN amount END AS revenue_impact, currency AS currency, CAST(NULL AS STRING) AS link
-    FROM marts.orders
-  )
+happened AS (
+  SELECT
+    CONCAT('segment/', event_id) AS activity_id,
+    ts,
+    anonymous_id,
+    'viewed_page' AS activity,
+    'segment' AS source,
+    TO_JSON_STRING(STRUCT(name AS name, path AS path)) AS feature_json,
+    CAST(NULL AS NUMERIC) AS revenue_impact,
+    CAST(NULL AS STRING) AS currency,
+    url AS link
+  FROM staging.segment__pages
+  UNION ALL
+  SELECT
+    CONCAT('segment/', event_id) AS activity_id,
+    ts,
+    anonymous_id,
+    event AS activity,
+    'segment' AS source,
+    TO_JSON_STRING(STRUCT(event_text AS name)) AS feature_json,
+    CAST(NULL AS NUMERIC) AS revenue_impact,
+    CAST(NULL AS STRING) AS currency,
+    url AS link
+  FROM staging.segment__tracks
+  UNION ALL
+  SELECT
+    CONCAT('segment/', event_id) AS activity_id,
+    ts,
+    anonymous_id,
+    'identified_themselves' AS activity,
+    'segment' AS source,
+    '{}' AS feature_json,
+    CAST(NULL AS NUMERIC) AS revenue_impact,
+    CAST(NULL AS STRING) AS currency,
+    url AS link
+  FROM staging.segment__identifies
+  UNION ALL
+  SELECT
+    CONCAT('calendly/', calendly_invitee_id) AS activity_id,
+    created_at AS ts,
+    utm_term AS anonymous_id,
+    'booked_meeting' AS activity,
+    'calendly' AS source,
+    TO_JSON_STRING(STRUCT(status AS status)) AS feature_json,
+    CAST(NULL AS NUMERIC) AS revenue_impact,
+    CAST(NULL AS STRING) AS currency,
+    calendly_event_uri AS link
+  FROM staging.calendly__invitees
+  UNION ALL
+  SELECT
+    CONCAT('zendesk', IF(_account = 'main', '', CONCAT('__', _account)), '/', zendesk_ticket_id) AS activity_id,
+    created_at AS ts,
+    CAST(NULL AS STRING) AS anonymous_id,
+    'opened_ticket' AS activity,
+    'zendesk' AS source,
+    TO_JSON_STRING(STRUCT(status AS status, priority AS priority)) AS feature_json,
+    CAST(NULL AS NUMERIC) AS revenue_impact,
+    CAST(NULL AS STRING) AS currency,
+    CAST(NULL AS STRING) AS link
+  FROM staging.zendesk__tickets
+  WHERE NOT is_deleted
+  UNION ALL
+  SELECT
+    order_id AS activity_id,
+    ordered_at AS ts,
+    CAST(NULL AS STRING) AS anonymous_id,
+    CASE status
+      WHEN 'paid' THEN 'placed_order'
+      WHEN 'refunded' THEN 'refunded_order'
+      WHEN 'failed' THEN 'failed_order'
+      ELSE 'awaited_payment'
+    END AS activity,
+    'stripe' AS source,
+    TO_JSON_STRING(STRUCT(status AS status)) AS feature_json,
+    CASE WHEN status = 'paid' THEN amount END AS revenue_impact,
+    currency,
+    CAST(NULL AS STRING) AS link
+  FROM marts.orders
+)
+
 SELECT
   happened.activity_id,
   happened.ts,
@@ -60,4 +102,4 @@ SELECT
   ) AS activity_repeated_at,
   events.is_inferred AS is_inferred_identity
 FROM happened
-INNER JOIN identity.events AS events ON events.event_id = happened.activity_id
+INNER JOIN identity.events AS events ON happened.activity_id = events.event_id

@@ -11,6 +11,7 @@ SELECT
   members.updated_at AS decided_at
 FROM staging.mailchimp__members AS members
 INNER JOIN identity.identifiers AS ids
-  ON ids.kind = 'mailchimp_member_id'
-  AND ids.value = CONCAT(@space, members._account, '/', members.mailchimp_list_id, '/', members.mailchimp_member_id)
+  ON
+    ids.kind = 'mailchimp_member_id'
+    AND ids.value = CONCAT(@space, members._account, '/', members.mailchimp_list_id, '/', members.mailchimp_member_id)
 WHERE members.status IN ('unsubscribed', 'cleaned') OR (members.status = 'subscribed' AND NOT ids.is_inferred)

@@ -2,56 +2,77 @@
 title: One row per person, with golden fields, consent and what they did so far.
 */
 WITH
-  golden AS (
-    SELECT
+golden AS (
+  SELECT
+    customer_id,
+    MAX(IF(field = 'first_name', value, NULL)) AS first_name,
+    MAX(IF(field = 'last_name', value, NULL)) AS last_name,
+    MAX(IF(field = 'email', value, NULL)) AS email,
+    MAX(IF(field = 'phone', value, NULL)) AS phone,
+    MAX(IF(field = 'user_id', value, NULL)) AS user_id,
+    MAX(IF(field = 'hubspot_contact_id', value, NULL)) AS hubspot_contact_id,
+    MAX(IF(field = 'mailchimp_member_id', value, NULL)) AS mailchimp_member_id,
+    MAX(IF(field = 'mailchimp_list_id', value, NULL)) AS mailchimp_list_id,
+    MAX(IF(field = 'zendesk_user_id', value, NULL)) AS zendesk_user_id,
+    MAX(IF(field = 'stripe_customer_id', value, NULL)) AS stripe_customer_id,
+    MAX(IF(field = 'email_marketing_address', value, NULL)) AS email_marketing_address
+  FROM marts.golden_fields
+  GROUP BY customer_id
+),
+
+addresses AS (
+  SELECT
+    customer_id,
+    ARRAY_AGG(email ORDER BY email) AS emails
+  FROM (
+    SELECT DISTINCT
       customer_id,
-      MAX(IF(field = 'first_name', value, NULL)) AS first_name,
-      MAX(IF(field = 'last_name', value, NULL)) AS last_name,
-      MAX(IF(field = 'email', value, NULL)) AS email,
-      MAX(IF(field = 'phone', value, NULL)) AS phone,
-      MAX(IF(field = 'user_id', value, NULL)) AS user_id,
-      MAX(IF(field = 'hubspot_contact_id', value, NULL)) AS hubspot_contact_id,
-      MAX(IF(field = 'mailchimp_member_id', value, NULL)) AS mailchimp_member_id,
-      MAX(IF(field = 'mailchimp_list_id', value, NULL)) AS mailchimp_list_id,
-      MAX(IF(field = 'zendesk_user_id', value, NULL)) AS zendesk_user_id,
-      MAX(IF(field = 'stripe_customer_id', value, NULL)) AS stripe_customer_id,
-      MAX(IF(field = 'email_marketing_address', value, NULL)) AS email_marketing_address
-    FROM marts.golden_fields
-    GROUP BY customer_id
-  ),
-  addresses AS (
-    SELECT customer_id, ARRAY_AGG(email ORDER BY email) AS emails
-    FROM (
-      SELECT DISTINCT customer_id, SUBSTR(value, LENGTH(@space) + 1) AS email
-      FROM identity.identifiers
-      WHERE kind = 'email' AND NOT is_inferred
-    )
-    GROUP BY customer_id
-  ),
-  consent AS (
-    SELECT customer_id, LOGICAL_AND(status = 'granted') AS is_granted
-    FROM marts.consents
-    WHERE channel = 'email_marketing'
-    GROUP BY customer_id
-  ),
-  seen AS (
-    SELECT customer_id, MIN(first_seen_at) AS first_seen_at, MAX(last_seen_at) AS last_seen_at,
-      LOGICAL_OR(kind != 'anonymous_id') AS is_identified
+      SUBSTR(value, LENGTH(@space) + 1) AS email
     FROM identity.identifiers
-    GROUP BY customer_id
-  ),
-  orders AS (
-    SELECT customer_id, COUNT(*) AS order_count, MAX(ordered_at) AS last_order_at
-    FROM marts.orders
-    WHERE status = 'paid' AND NOT is_inferred_identity
-    GROUP BY customer_id
-  ),
-  tickets AS (
-    SELECT customer_id, COUNT(*) AS ticket_count, MAX(created_at) AS last_ticket_at
-    FROM marts.tickets
-    WHERE NOT is_inferred_identity
-    GROUP BY customer_id
-  )
+    WHERE kind = 'email' AND NOT is_inferred
+  ) AS own
+  GROUP BY customer_id
+),
+
+consent AS (
+  SELECT
+    customer_id,
+    LOGICAL_AND(status = 'granted') AS is_granted
+  FROM marts.consents
+  WHERE channel = 'email_marketing'
+  GROUP BY customer_id
+),
+
+seen AS (
+  SELECT
+    customer_id,
+    MIN(first_seen_at) AS first_seen_at,
+    MAX(last_seen_at) AS last_seen_at,
+    LOGICAL_OR(kind != 'anonymous_id') AS is_identified
+  FROM identity.identifiers
+  GROUP BY customer_id
+),
+
+orders AS (
+  SELECT
+    customer_id,
+    COUNT(*) AS order_count,
+    MAX(ordered_at) AS last_order_at
+  FROM marts.orders
+  WHERE status = 'paid' AND NOT is_inferred_identity
+  GROUP BY customer_id
+),
+
+tickets AS (
+  SELECT
+    customer_id,
+    COUNT(*) AS ticket_count,
+    MAX(created_at) AS last_ticket_at
+  FROM marts.tickets
+  WHERE NOT is_inferred_identity
+  GROUP BY customer_id
+)
+
 SELECT
   people.customer_id,
   golden.first_name,
@@ -83,9 +104,9 @@ SELECT
   END AS journey_stage,
   COALESCE(seen.is_identified, FALSE) AS is_identified
 FROM identity.customers AS people
-LEFT JOIN golden ON golden.customer_id = people.customer_id
-LEFT JOIN addresses ON addresses.customer_id = people.customer_id
-LEFT JOIN consent ON consent.customer_id = people.customer_id
-LEFT JOIN seen ON seen.customer_id = people.customer_id
-LEFT JOIN orders ON orders.customer_id = people.customer_id
-LEFT JOIN tickets ON tickets.customer_id = people.customer_id
+LEFT JOIN golden ON people.customer_id = golden.customer_id
+LEFT JOIN addresses ON people.customer_id = addresses.customer_id
+LEFT JOIN consent ON people.customer_id = consent.customer_id
+LEFT JOIN seen ON people.customer_id = seen.customer_id
+LEFT JOIN orders ON people.customer_id = orders.customer_id
+LEFT JOIN tickets ON people.customer_id = tickets.customer_id

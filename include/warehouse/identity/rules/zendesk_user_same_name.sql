@@ -1,16 +1,17 @@
 /*
 title: A Zendesk user without an address has the name of exactly one known person.
-why: Tickets opened by phone or chat carry a name only; a name that one person has is worth showing, never worth merging on.
+why: Tickets opened by phone or chat carry a name only; one that one person has is worth showing, never merging on.
 inferred: true
 */
 WITH
-  people AS (
-    SELECT
-      CONCAT(_account, '/', hubspot_contact_id) AS value,
-      NORMALIZE_AND_CASEFOLD(CONCAT(TRIM(first_name), ' ', TRIM(last_name)), NFKC) AS name
-    FROM staging.hubspot__contacts
-    WHERE first_name IS NOT NULL AND last_name IS NOT NULL AND NOT is_deleted
-  )
+people AS (
+  SELECT
+    CONCAT(_account, '/', hubspot_contact_id) AS value,
+    NORMALIZE_AND_CASEFOLD(CONCAT(TRIM(first_name), ' ', TRIM(last_name)), NFKC) AS name
+  FROM staging.hubspot__contacts
+  WHERE first_name IS NOT NULL AND last_name IS NOT NULL AND NOT is_deleted
+)
+
 SELECT
   'zendesk_user_id' AS left_kind,
   CONCAT(users._account, '/', users.zendesk_user_id) AS left_value,
