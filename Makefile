@@ -1,6 +1,8 @@
 # Thin on purpose: each target is one command. Needs make and Python 3.11 to 3.13; uv is fetched if there is none.
 UV := $(shell command -v uv 2>/dev/null || echo .venv-tools/bin/uv)
 RUN := .venv/bin
+# Without compiled modules every process would compile Airflow anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo up test lint bench
 

@@ -1,14 +1,15 @@
 """Turns everything loaded into one published generation: staging, checks, identity, marts.
 
 Runs when any source brought rows, one run at a time; what arrives meanwhile is merged into one next
-run. Readers keep the last generation until the last step publishes the new one.
+run. It starts at most every `STITCHLINE_UNIFY_EVERY_SECONDS`, and not in the middle of pulls. Readers
+keep the last generation until the last step publishes the new one.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, AssetAny, get_current_context, task
+from airflow.sdk import DAG, AssetAny, task
 
 from include import steps, wiring
 from include.settings import read_settings
@@ -27,16 +28,8 @@ with DAG(
     tags=[wiring.Tag.LAYER.of("staging"), wiring.Tag.LAYER.of("marts"), wiring.Tag.IMPACT.of("tier_1")],
     doc_md=__doc__,
 ):
-
-    @task
-    def wait_turn() -> dict[str, Any]:
-        """Start at most every `STITCHLINE_UNIFY_EVERY_SECONDS`, and not in the middle of pulls."""
-        context = get_current_context()
-        return steps.unify_turn(
-            wiring.current_run(),
-            is_manual=context["dag_run"].run_type == "manual",
-            count_pulls=lambda: wiring.count_active(context, INGESTS),
-        )
+    # Not in the pool: while it waits for pulls, their loads need the slot.
+    wait_turn = wiring.WaitTurn(task_id="wait_turn", pulls=INGESTS, pool="default_pool")
 
     @task
     def stage() -> dict[str, Any]:
@@ -63,4 +56,4 @@ with DAG(
         """Switch every reader to this generation at once."""
         return steps.unify_publish(wiring.current_run())
 
-    wait_turn() >> stage() >> check() >> identity() >> marts() >> publish()
+    wait_turn >> stage() >> check() >> identity() >> marts() >> publish()

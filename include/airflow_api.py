@@ -145,6 +145,8 @@ class AirflowApi:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
+            if error.code >= 500:
+                raise RetryLater(f"{method} {path} answered {error.code}", where=f"Airflow at {self.url}") from None
             raise FixSettings(
                 f"{method} {path} answered {error.code}", where=f"Airflow at {self.url}", fix="Read the api-server log."
             ) from None

@@ -31,6 +31,8 @@ COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 POOL = "warehouse"
 """The pool of tasks that write to the warehouse; one slot, because an embedded one takes one writer."""
 GRACE_SECONDS = 10.0
+SQLITE_PATIENCE = {"timeout": 60}
+"""How long Airflow waits for another writer of its SQLite file; after the usual 5 s a busy machine fails tasks."""
 QUICK_SECONDS = 60.0
 QUICK_EXITS = 5
 """A command that ends this often in a row, each time within `QUICK_SECONDS`, is broken rather than unlucky."""
@@ -81,6 +83,8 @@ def base_environment(home: Path, folder: str) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(airflow_home),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow_home / 'airflow.db'}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "include.launcher.SQLITE_PATIENCE",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC": "include.launcher.SQLITE_PATIENCE",
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

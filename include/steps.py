@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from include.run import Run
 from include.settings import read_settings
@@ -64,11 +64,10 @@ def ingest_load(source: str, account: str, run: Run) -> Summary:
     return {"records": summary.records, "landings": summary.runs}
 
 
-def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> Summary:
-    """Let unify start: not too soon after the last one, not in the middle of pulls, not for nothing.
+def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> datetime | None:
+    """Let unify start (None), or say when to ask again: not too soon, not in the middle of pulls, not for nothing.
 
     Raises:
-        AirflowRescheduleException: look again later; no worker slot is held meanwhile.
         AirflowSkipException: an earlier unify has already taken in everything that is loaded.
     """
     from include.warehouse.engine import connect
@@ -78,7 +77,7 @@ def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> 
     every = timedelta(seconds=settings.unify_every_seconds)
     now = datetime.now(UTC)
     if not is_manual and now < run.as_of + every and count_pulls():
-        raise AirflowRescheduleException(now + timedelta(seconds=LOOK_AGAIN_SECONDS))
+        return now + timedelta(seconds=LOOK_AGAIN_SECONDS)
     with connect(settings) as engine:
         ensure_all(engine, settings)
         state = published(engine)
@@ -87,8 +86,8 @@ def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> 
         if loaded <= state.seq_to:
             raise AirflowSkipException(f"generation {state.generation} already holds everything that is loaded")
         if now < state.published_at + every:
-            raise AirflowRescheduleException(state.published_at + every)
-    return {"loads": loaded, "loads_before": state.seq_to if state else 0}
+            return state.published_at + every
+    return None
 
 
 def unify_stage(run: Run) -> Summary:

@@ -7,7 +7,15 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, RetryAction, RetryDecision, RetryPolicy, get_current_context, get_parsing_context
+from airflow.sdk import (
+    Asset,
+    BaseOperator,
+    RetryAction,
+    RetryDecision,
+    RetryPolicy,
+    get_current_context,
+    get_parsing_context,
+)
 
 from include.connect.errors import CheckFailed, FixCredentials, FixSettings, RetryLater, StopSync
 from include.launcher import POOL as POOL
@@ -106,6 +114,34 @@ def count_active(context: Context, dag_ids: Sequence[str]) -> int:
     """How many runs of these DAGs are waiting or running."""
     instance: Any = context["ti"]
     return sum(instance.get_dr_count(dag_id=dag_id, states=["queued", "running"]) for dag_id in dag_ids)
+
+
+class WaitTurn(BaseOperator):
+    """Waits until unify may start, deferred to the triggerer, so that no worker slot is held meanwhile."""
+
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, pulls: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pulls = tuple(pulls)
+
+    def execute(self, context: Context) -> None:
+        """Ask for the turn the first time."""
+        self.ask(context)
+
+    def ask(self, context: Context, event: Any = None) -> None:
+        """Ask for the turn; put the task to sleep until it is worth asking again."""
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        from include.steps import unify_turn
+
+        again = unify_turn(
+            current_run(),
+            is_manual=context["dag_run"].run_type == "manual",
+            count_pulls=lambda: count_active(context, self.pulls),
+        )
+        if again is not None:
+            self.defer(trigger=DateTimeTrigger(moment=again), method_name="ask")
 
 
 def is_wanted(dag_id: str) -> bool:

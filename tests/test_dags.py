@@ -17,13 +17,14 @@ os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="stitchline-tests-
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, Asset, RetryAction, task
-from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include import wiring
 from include.activate.segment import all_segments
 from include.connect.errors import CheckFailed, FixCredentials, FixSettings, RetryLater, StopSync
+from include.run import Run
 from include.settings import Settings
 from include.sources import all_sources
+from include.steps import unify_turn
 
 ROOT = Path(__file__).resolve().parent.parent
 DAGS = ROOT / "dags"
@@ -205,13 +206,19 @@ def test_where_somebody_waits_only_what_asks_is_tried_again() -> None:
 
 
 def test_unify_does_not_start_while_sources_are_pulled() -> None:
-    from include.run import Run
-    from include.steps import unify_turn
-
     now = datetime.now(UTC)
-    with pytest.raises(AirflowRescheduleException) as raised:
-        unify_turn(Run.of("unify", "one", now), is_manual=False, count_pulls=lambda: 2)
-    assert now < raised.value.reschedule_date < now + timedelta(minutes=1)
+    again = unify_turn(Run.of("unify", "one", now), is_manual=False, count_pulls=lambda: 2)
+    assert again is not None
+    assert now < again < now + timedelta(minutes=1)
+
+
+def test_unify_does_not_wait_for_pulls_for_ever() -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    assert unify_turn(Run.of("unify", "one", long_ago), is_manual=False, count_pulls=lambda: 2) is None
+
+
+def test_a_person_need_not_wait() -> None:
+    assert unify_turn(Run.of("unify", "one", datetime.now(UTC)), is_manual=True, count_pulls=lambda: 2) is None
 
 
 def test_every_setting_is_explained_in_the_example() -> None:

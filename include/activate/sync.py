@@ -35,13 +35,17 @@ GROUP_BATCHES = 10
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a sync would do, and whether it may."""
+    """What a sync would do, and whether it may.
+
+    `reason` is everything there is to say; `held` only why a person must look first, in a dry run too.
+    """
 
     sync: str
     plan_id: str | None
     status: Literal["planned", "held", "dry_run"]
     counts: Counts
     reason: str | None = None
+    held: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def make_plan(
         ensure_tables(engine)
         generation, reason = no_list(engine, segment)
         if reason is not None:
-            return Plan(name, None, "dry_run" if dry else "held", Counts(), reason)
+            return Plan(name, None, "dry_run" if dry else "held", Counts(), reason, reason)
         drawing, before = _draw(engine, segment, spec, destination, run, generation, connection)
         plan_id = drawing.plan_id(name, run)
         new = plan_book.not_let_through(engine, before)
@@ -146,7 +150,7 @@ def make_plan(
         reason = f"{reason}; {asyncio.run(_baseline(destination, settings, connection, kinds, places))}"
         with open_engine() as engine:
             plan_book.note(engine, plan_id, reason)
-    return Plan(name, plan_id, status, drawing.counts, reason)
+    return Plan(name, plan_id, status, drawing.counts, reason, tripped)
 
 
 def apply_plan(

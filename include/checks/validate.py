@@ -74,6 +74,8 @@ def validate(
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     gx: Any = import_module("great_expectations")
     keep_connections_open()
+    # It tells of its own fields at INFO, hundreds of lines in every task's log.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     building = docs.with_name(f".{docs.name}.{os.getpid()}")
     context = gx.get_context(mode="ephemeral", project_config=project_config(building))
     context.variables.progress_bars = {"globally": False}
@@ -132,10 +134,22 @@ def _datasource(context: Any, engine: Engine, dataset: str) -> Iterator[Any]:
             kwargs: dict[str, Any] = {"creator": connect}
             yield context.data_sources.add_sql(dataset, connection_string="duckdb:///", kwargs=kwargs)
         return
+    from google.cloud import bigquery
+
     client = engine.client  # type: ignore[attr-defined]
+    own = client.default_query_job_config
+    # A client handed over ignores the URL's dataset; names without one are looked up where its queries say.
+    client.default_query_job_config = bigquery.QueryJobConfig(
+        default_dataset=f"{client.project}.{dataset}",
+        labels=engine.labels,  # type: ignore[attr-defined]
+        maximum_bytes_billed=engine.settings.bigquery_max_bytes,  # type: ignore[attr-defined]
+    )
     kwargs = {"connect_args": {"client": client, "prefer_bqstorage_client": False}}
     url = f"bigquery://{client.project}/{dataset}?user_supplied_client=True"
-    yield context.data_sources.add_sql(dataset, connection_string=url, kwargs=kwargs)
+    try:
+        yield context.data_sources.add_sql(dataset, connection_string=url, kwargs=kwargs)
+    finally:
+        client.default_query_job_config = own
 
 
 def _physical(engine: Engine, table: str) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Raw, Struct
@@ -12,6 +14,7 @@ from msgspec import Raw, Struct
 from include.connect.auth import BearerAuth
 from include.connect.cursor import instant, written
 from include.connect.http import Session
+from include.connect.in_order import in_order
 from include.connect.pages import LastIdPages, Listing
 from include.connect.records import Lifter
 from include.connect.source import Page, Rate, ReadFunction, Scalar, Source, Stream, Window
@@ -19,6 +22,7 @@ from include.connect.source import Page, Rate, ReadFunction, Scalar, Source, Str
 EVENTS_KEPT = timedelta(days=29)
 """Stripe keeps events for 30 days; a day is left for the pull itself."""
 
+READ_AT_ONCE = 8
 PAGES = LastIdPages(param="starting_after", more="has_more", limit="limit", size=100)
 
 
@@ -41,7 +45,8 @@ def changes(path: str, kind: str, types: tuple[str, ...]) -> ReadFunction:
     """Read all objects, or those that events of the window changed.
 
     Objects have no filter by change time. Events come newest first, so the first event of an object shows its
-    latest state, and only that is landed.
+    latest state, and only that is landed. Where two events of an object share a second, which is the later one
+    cannot be told: that object is read once more by itself.
     """
     key = Lifter(("id",))
 
@@ -54,7 +59,8 @@ def changes(path: str, kind: str, types: tuple[str, ...]) -> ReadFunction:
             async for page in _list(session, window):
                 yield page
             return
-        seen: set[str] = set()
+        seen: dict[str, object] = {}
+        unclear: dict[str, None] = {}
         newest: str | None = None
         params: dict[str, Scalar] = {"created[gte]": int(since.timestamp())}
         params |= {f"types[{number}]": name for number, name in enumerate(types)}
@@ -69,12 +75,23 @@ def changes(path: str, kind: str, types: tuple[str, ...]) -> ReadFunction:
                     rejected.append((bytes(record), "is no event about an object"))
                     continue
                 newest = newest or _moment(event.created)
-                if changed.object != kind or changed.id in seen:
+                if changed.object != kind:
                     continue
-                seen.add(changed.id)
+                if changed.id in seen:
+                    if seen[changed.id] == event.created:
+                        unclear[changed.id] = None
+                    continue
+                seen[changed.id] = event.created
                 is_deleted = event.type.endswith(".deleted")
                 records.append(_tombstone(changed) if is_deleted else bytes(event.data.object))
             yield Page(records, cursor=newest, rejected=rejected)
+        readers = [partial(_one, session, f"{path}/{quote(number, safe='')}") for number in unclear]
+        async for _, record in in_order(readers, READ_AT_ONCE):
+            yield Page([record])
+
+    async def _one(session: Session, path: str) -> AsyncIterator[bytes]:
+        compact = partial(msgspec.json.format, indent=-1)
+        yield (await session.send("GET", path, label=kind, decode=compact)).value
 
     async def _list(session: Session, window: Window) -> AsyncIterator[Page]:
         cursor = None

@@ -18,7 +18,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from include.connect.errors import FixSettings, WarehouseBusy
 from include.settings import Settings
 from include.warehouse.engine import DATASETS, Statement, Table
-from include.warehouse.render import Names, literal, parse, quoted, render
+from include.warehouse.render import GENERATED, Names, for_duckdb, generated_name, literal, parse, quoted, render
 
 COPIED = ("identity", "marts", "segments", "activation", "ops", "quarantine")
 """Datasets a reader needs; raw and staging stay with the writer."""
@@ -106,7 +106,7 @@ class DuckDBEngine:
         body = msgspec.json.encode([dict(row) for row in rows]).decode()
         self.connection.execute(
             f"INSERT INTO {self._name(table)} ({columns}) "
-            f"SELECT {fields} FROM (SELECT UNNEST(from_json({_text(body)}, {_text(shape)})) AS r)"
+            f"SELECT {fields} FROM (SELECT UNNEST(from_json_strict({_text(body)}, {_text(shape)})) AS r)"
         )
 
     def load_parts(
@@ -163,12 +163,10 @@ class DuckDBEngine:
             raise FixSettings(
                 f"there is no DuckDB file at {uri}",
                 where=f"connection {name!r}, host",
-                fix=f"Point the host of the Airflow connection {name!r} at the file the {name} warehouse is written to.",
+                fix=f"Point the host of the Airflow connection {name!r} at the file {name} writes its tables to.",
             )
         alias = f"foreign_{name}"
-        self.connection.execute(
-            f"ATTACH IF NOT EXISTS '{uri.replace(chr(39), chr(39) * 2)}' AS \"{alias}\" (READ_ONLY)"
-        )
+        self.connection.execute(f"ATTACH IF NOT EXISTS {_text(uri)} AS {alias} (READ_ONLY)")
         self.names = replace(self.names, foreign={**self.names.foreign, name: (alias, "main")})
 
     def publish(self, generation: str) -> None:
@@ -186,6 +184,14 @@ class DuckDBEngine:
                 for table in self.tables(dataset):
                     self.connection.execute(
                         f'CREATE TABLE read_copy."{dataset}"."{table}" AS SELECT * FROM "{dataset}"."{table}"'
+                    )
+            # A reader that names the generation (`at`) finds the same tables under its name.
+            self.connection.execute('CREATE SCHEMA read_copy."generations"')
+            for dataset in sorted(GENERATED):
+                for table in self.tables(dataset):
+                    name = generated_name(dataset, table, generation)
+                    self.connection.execute(
+                        f'CREATE VIEW read_copy."generations"."{name}" AS SELECT * FROM "{dataset}"."{table}"'
                     )
         finally:
             self.connection.execute("DETACH read_copy")
@@ -277,7 +283,8 @@ def _config() -> dict[str, str | bool | int | float | list[str]]:
 
 
 def _type(kind: str) -> str:
-    return exp.DataType.build(kind, dialect="bigquery").sql(dialect="duckdb")
+    spelled = exp.DataType.build(kind, dialect="bigquery").transform(for_duckdb)
+    return spelled.sql(dialect="duckdb")
 
 
 def _text(value: str) -> str:

@@ -153,7 +153,8 @@ def _book(manifest: Manifest, seq: int, records: int) -> list[Statement]:
     names = [column.name for column in LOADS.columns]
     return [
         Statement(
-            "DELETE FROM ops.loads WHERE source = @source AND account = @account AND stream = @stream AND run_id = @run_id",
+            "DELETE FROM ops.loads "
+            "WHERE source = @source AND account = @account AND stream = @stream AND run_id = @run_id",
             row,
         ),
         Statement(

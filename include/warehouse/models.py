@@ -201,7 +201,7 @@ def _stage_one(
         [
             # A late load may carry an older version than the one staged.
             f"DELETE FROM scratch.batch AS b WHERE EXISTS "
-            f"(SELECT 1 FROM {model.name} AS s WHERE {same} AND s.{latest} > b.{latest})",
+            f"(SELECT 1 FROM {model.name} AS s WHERE {same} AND {_newer('s', 'b', latest)})",
             f"DELETE FROM {model.name} AS s WHERE EXISTS (SELECT 1 FROM scratch.batch AS b WHERE {same})",
             f"INSERT INTO {model.name} ({listed}) SELECT {listed} FROM scratch.batch",
             f"DELETE FROM {quarantine} WHERE TRUE",
@@ -213,6 +213,16 @@ def _stage_one(
         ]
     )
     return count
+
+
+def _newer(a: str, b: str, latest: str) -> str:
+    """SQL: whether version `a` of a record wins over `b`, by the order a batch is reduced in (no time at all loses)."""
+    return (
+        f"({a}.{latest} > {b}.{latest} OR ({a}.{latest} IS NOT NULL AND {b}.{latest} IS NULL) "
+        f"OR (({a}.{latest} = {b}.{latest} OR ({a}.{latest} IS NULL AND {b}.{latest} IS NULL)) "
+        f"AND ({a}._extracted_at > {b}._extracted_at "
+        f"OR ({a}._extracted_at = {b}._extracted_at AND {a}._seq > {b}._seq))))"
+    )
 
 
 def windowed(sql: str) -> str:
@@ -258,7 +268,7 @@ def publish(engine: Engine, run: Run, settings: Settings) -> Published:
     """Make the run's generation the one everybody reads: views and the row in one transaction, copies after."""
     built = engine.at(run.run_id)
     suffix = generated_name("", "", run.run_id).removeprefix("__")
-    tables = [name.removesuffix(f"__{suffix}") for name in engine.tables("generations") if name.endswith(f"__{suffix}")]
+    tables = [name.removesuffix(suffix) for name in engine.tables("generations") if name.endswith(suffix)]
     names = [name.split("__", 1) for name in tables]
     people = int(built.query("SELECT COUNT(*) AS n FROM marts.customers")[0]["n"])
     events = int(built.query("SELECT COUNT(*) AS n FROM marts.activities")[0]["n"])

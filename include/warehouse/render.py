@@ -109,7 +109,7 @@ def render(sql: str, names: Names, values: Mapping[str, Any] | None = None) -> s
         if values and node.name in values:
             node.replace(literal(values[node.name]))
     if names.dialect == "duckdb":
-        tree = tree.transform(_for_duckdb)
+        tree = tree.transform(for_duckdb)
     return tree.sql(dialect=names.dialect, unsupported_level=ErrorLevel.IGNORE)
 
 
@@ -121,6 +121,8 @@ def literal(value: Any) -> exp.Expr:
         return exp.cast(exp.Literal.string(value.isoformat()), exp.DataType.Type.DATE)
     if isinstance(value, (list, tuple)):
         return exp.Array(expressions=[literal(item) for item in value])
+    if isinstance(value, float):
+        return exp.cast(exp.Literal.string(repr(value)), exp.DataType.Type.DOUBLE)
     if isinstance(value, Decimal):
         return exp.cast(exp.Literal.string(str(value)), exp.DataType.Type.DECIMAL)
     return exp.convert(value)
@@ -138,7 +140,7 @@ def _resolve(tree: exp.Expr, names: Names) -> None:
         table.set("catalog", exp.to_identifier(outer[-2], quoted=True) if len(outer) > 1 else None)
 
 
-def _for_duckdb(node: exp.Expr) -> exp.Expr:
+def for_duckdb(node: exp.Expr) -> exp.Expr:
     """What SQLGlot leaves in BigQuery's words."""
     if isinstance(node, exp.Normalize):
         # DuckDB offers NFC only; the compatibility forms are for letters that keyboards of mailed names rarely hold.

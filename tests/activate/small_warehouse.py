@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from include.activate.destination import Destination
 from include.activate.freshness import streams_of
 from include.activate.segment import Segment, compute, read_segment
+from include.activate.sync import SyncResult, sync
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Column, Engine, Table, connect
@@ -195,3 +197,10 @@ def _whole(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows with the same keys."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     return [{name: row.get(name) for name in names} for row in rows]
+
+
+def send(
+    warehouse: SmallWarehouse, segment: Segment, destination: Destination, days: float = 0, **options: Any
+) -> SyncResult:
+    """Sync a list, some days after the beginning."""
+    return sync(segment, destination, warehouse.settings, warehouse.run(days), warehouse.open, **options)

@@ -8,6 +8,7 @@ from small_warehouse import NOW, STREAMS, SmallWarehouse, person
 
 from include.activate.segment import all_segments, compute, console_sql, get_segment, mask, preview, read_segment
 from include.connect.errors import FixSettings
+from include.warehouse.engine import connect
 
 GOOD = """/*
 title: A list
@@ -196,6 +197,17 @@ def test_a_preview_says_what_would_hold_the_list(warehouse: SmallWarehouse) -> N
     with warehouse.open() as engine:
         shown = preview(engine, warehouse.segment(), warehouse.settings, warehouse.run())
     assert "stripe.charges was never completely loaded" in str(shown.held)
+
+
+def test_a_preview_reads_the_published_copy(warehouse: SmallWarehouse) -> None:
+    segment = warehouse.segment(sql="SELECT customer_id FROM marts.customers")
+    warehouse.publish([person(1), person(2)])
+    with warehouse.open() as engine:
+        engine.execute("CREATE VIEW marts.customers AS SELECT * FROM generations.marts__customers__g1")
+        engine.publish("g1")
+    with connect(warehouse.settings, read_only=True) as engine:
+        shown = preview(engine, segment, warehouse.settings, warehouse.run())
+    assert (shown.members, shown.held, shown.generation) == (2, None, "g1")
 
 
 def test_the_console_gets_its_declarations(warehouse: SmallWarehouse) -> None:

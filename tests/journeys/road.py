@@ -1,4 +1,4 @@
-"""Drives the road for a test: the tasks' own bodies, against simulators in a process of their own, without a scheduler."""
+"""Drives the road for a test: the tasks' own bodies against simulators in their own process, without a scheduler."""
 
 from __future__ import annotations
 
@@ -87,6 +87,7 @@ def company(folder: Path, people: int = 500, seed: int = 11, now: datetime | Non
     finally:
         process.terminate()
         process.wait(20)
+        process.stdout.close()
 
 
 @dataclass
@@ -169,9 +170,7 @@ class Road:
             def go() -> None:
                 plan = steps.sync_plan(SEGMENT, destination, run, approve=None)
                 result.update(plan)
-                result.update(
-                    steps.sync_deliver(SEGMENT, destination, run, plan_id=plan["plan_id"], approve=None)
-                )
+                result.update(steps.sync_deliver(SEGMENT, destination, run, plan_id=plan["plan_id"], approve=None))
 
             _allow_skip(go)
         return result or None

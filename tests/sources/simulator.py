@@ -29,7 +29,7 @@ from include.simulate.server import connections
 from include.sources import all_sources, get_source
 
 HTTP_SOURCES = sorted(name for name, source in all_sources().items() if source.tables is None)
-PAGE = 20
+PAGE = 12
 FAST = {"page_size": PAGE, "rate_limit": 1e6, "rate_limit_search": 1e6, "rate_limit_incremental_export": 1e6}
 
 

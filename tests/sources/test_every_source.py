@@ -53,26 +53,26 @@ def test_every_record_lands_once_through_faults(
 
 
 @every_source
-def test_a_second_run_asks_only_for_what_is_new(name: str, small_world: Simulator, tmp_path: Path) -> None:
-    pulling = Puller(small_world, tmp_path)
+def test_a_second_run_asks_only_for_what_is_new(name: str, changing_world: Simulator, tmp_path: Path) -> None:
+    pulling = Puller(changing_world, tmp_path)
     first = {manifest.stream: manifest for manifest in pulling(name)}
     first_keys = pulling.keys(list(first.values()))
-    small_world.control("POST", "advance", {"recover": 5, "days": 1.5})
+    recovered = changing_world.control("POST", "advance", {"recover": 5, "days": 1.5})["recovered"]
     pulling.clock.skipped += 1.5 * 86_400 + 60
-    before = small_world.requests(name)
+    before = changing_world.requests(name)
     second = {manifest.stream: manifest for manifest in pulling(name, "2")}
-    asked = small_world.requests(name) - before
+    asked = changing_world.requests(name) - before
     assert asked == sum(manifest.requests for manifest in second.values())
     changing = [stream for stream in get_source(name).streams if stream.cursor or first[stream.name].cursor_to]
     for stream in changing:
         was, now = first[stream.name], second[stream.name]
         assert now.kind == "incremental"
         assert now.cursor_from == was.cursor_to
-        # What the five recovered people brought, and what a lookback reads once more.
+        # What the recovered people brought, and what a lookback reads once more.
         assert now.records <= max(8, was.records // 3), stream.name
     keys = pulling.keys(list(second.values()))
     if name == "stripe":
-        assert len(set(keys["charges"]) - set(first_keys["charges"])) == 5
+        assert len(set(keys["charges"]) - set(first_keys["charges"])) == len(recovered) > 0
     if name == "hubspot":
         assert keys["contacts"]
     third = pulling(name, "3")
