@@ -7,11 +7,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from include.connect.errors import FixSettings, RetryLater
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 FINISHED = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
@@ -92,12 +94,19 @@ class AirflowApi:
 
     def tasks(self, runs: Iterable[RunState]) -> list[TaskState]:
         """The tasks of these runs, in the order they start."""
-        wanted = {(run.dag_id, run.run_id) for run in runs}
-        found = self._call(
-            "POST",
-            "/api/v2/dags/~/dagRuns/~/taskInstances/list",
-            {"dag_ids": sorted({dag for dag, _ in wanted}), "page_limit": 500},
-        )["task_instances"]
+        wanted = {(run.dag_id, run.run_id): run.run_after for run in runs}
+        if not wanted:
+            return []
+        since = quote(min(wanted.values()).isoformat())
+        found: list[Any] = []
+        while True:
+            # Not POST .../list: that one writes to the audit log each time, and SQLite has one writer.
+            page = self._get(
+                f"/api/v2/dags/~/dagRuns/~/taskInstances?run_after_gte={since}&limit=100&offset={len(found)}"
+            )
+            found += page["task_instances"]
+            if not page["task_instances"] or len(found) >= page["total_entries"]:
+                break
         states = [
             TaskState(
                 one["dag_id"],
@@ -111,7 +120,7 @@ class AirflowApi:
             for one in found
             if (one["dag_id"], one["dag_run_id"]) in wanted
         ]
-        return sorted(states, key=lambda task: (task.started is None, task.started or datetime.min))
+        return sorted(states, key=lambda task: (task.started is None, task.started or NEVER))
 
     def log_tail(self, task: TaskState, lines: int = 5) -> list[str]:
         """The last events of a task's log."""

@@ -11,14 +11,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from include.airflow_api import FINISHED, AirflowApi, RunState, TaskState
+from include.airflow_api import FINISHED, NEVER, AirflowApi, RunState, TaskState
 from include.connect.errors import FixSettings, RetryLater
 
 POLL_SECONDS = 1.5
 PATIENCE_SECONDS = 300.0
 IDLE_SECONDS = 60.0
 """With nothing running for this long, whatever has not started will not."""
-NEVER = datetime.min.replace(tzinfo=UTC)
 RANKS = ("ingest_", "unify", "segment_", "sync_")
 
 
@@ -88,7 +87,7 @@ def follow(
         while alive():
             try:
                 runs = [run for run in api.runs() if run.dag_id in expected and run.queued >= since]
-                seen.runs, seen.tasks = runs, api.tasks(runs) if runs else []
+                seen.runs, seen.tasks = runs, api.tasks(runs)
                 answered = time.monotonic()
             except RetryLater:
                 # A busy machine answers late; what runs does not need us.

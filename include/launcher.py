@@ -31,8 +31,6 @@ COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 POOL = "warehouse"
 """The pool of tasks that write to the warehouse; one slot, because an embedded one takes one writer."""
 GRACE_SECONDS = 10.0
-SQLITE_PATIENCE = {"timeout": 60}
-"""How long Airflow waits for another writer of its SQLite file; after the usual 5 s a busy machine fails tasks."""
 QUICK_SECONDS = 60.0
 QUICK_EXITS = 5
 """A command that ends this often in a row, each time within `QUICK_SECONDS`, is broken rather than unlucky."""
@@ -83,8 +81,6 @@ def base_environment(home: Path, folder: str) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(airflow_home),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow_home / 'airflow.db'}",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "include.launcher.SQLITE_PATIENCE",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC": "include.launcher.SQLITE_PATIENCE",
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -120,6 +116,8 @@ def server_environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        # After the usual 5 s a task on a busy machine fails before it began.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port(8793)),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def in_order(readers: Iterable[Callable[[], AsyncIterator[T]]], width: int) -> AsyncIterator[tuple[int, T]]:
+async def in_order(
+    readers: Iterable[Callable[[], AsyncIterator[T]]], width: int
+) -> AsyncGenerator[tuple[int, T], None]:
     """Each item with the number of its reader; up to `width` readers run, each at most one item ahead.
 
     Order is what makes a position in the stream durable; the bound is what keeps memory flat.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -116,9 +116,10 @@ def latest_manifest(root: str, source: str, account: str, stream: str) -> Manife
     return max(found, key=lambda manifest: manifest.seq, default=None)
 
 
-def list_manifests(root: str, source: str, account: str, stream: str) -> list[Manifest]:
-    """Every committed manifest of a stream, in order of commit."""
-    return sorted(_newest_first(Files(root), stream_folder(source, account, stream)), key=lambda manifest: manifest.seq)
+def list_manifests(root: str, source: str, account: str, stream: str, *, known: Collection[str] = ()) -> list[Manifest]:
+    """Every committed manifest of a stream, in order of commit; runs that are `known` are not even read."""
+    found = _newest_first(Files(root), stream_folder(source, account, stream), known)
+    return sorted(found, key=lambda manifest: manifest.seq)
 
 
 def landed_records(root: str, manifest: Manifest) -> Iterator[bytes]:
@@ -133,9 +134,11 @@ class _Line(Struct, rename={"payload": "_payload"}):
     payload: msgspec.Raw
 
 
-def _newest_first(files: Files, folder: str) -> Iterator[Manifest]:
+def _newest_first(files: Files, folder: str, known: Collection[str] = ()) -> Iterator[Manifest]:
     for day in reversed(files.names(folder)):
         for name in reversed(files.names(f"{folder}/{day}")):
+            if name.removeprefix("run=") in known:
+                continue
             manifest = _read_manifest(files, f"{folder}/{day}/{name}/{MANIFEST}")
             if manifest is not None:
                 yield manifest

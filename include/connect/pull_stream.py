@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -100,10 +101,12 @@ class StreamPull:
 
     async def _land_pages(self) -> None:
         try:
-            async for page in self._pages():
-                if self._land(page):
-                    self._writer.finish_part()
-                    self._keep_checkpoint()
+            # Closed at once when landing fails: what reads ahead must not outlive the session.
+            async with aclosing(self._pages()) as pages:
+                async for page in pages:
+                    if self._land(page):
+                        self._writer.finish_part()
+                        self._keep_checkpoint()
         except StitchlineError:
             self._save_what_came()
             raise
@@ -118,19 +121,24 @@ class StreamPull:
         except StitchlineError as error:
             log.warning("could not keep the last pages where=%s: %s", self._where, error.what)
 
-    def _pages(self) -> AsyncIterator[Page]:
+    async def _pages(self) -> AsyncGenerator[Page, None]:
         if self._stream.read is not None:
-            return self._stream.read(self._session, self._window)
-        return self._listed_pages()
+            async for page in self._stream.read(self._session, self._window):
+                yield page
+            return
+        async with aclosing(self._listed_pages()) as pages:
+            async for page in pages:
+                yield page
 
-    async def _listed_pages(self) -> AsyncIterator[Page]:
+    async def _listed_pages(self) -> AsyncGenerator[Page, None]:
         """Pages of every list of the stream: one, or one per parent and variant."""
         first, token = msgspec.json.decode(self._window.resume or "[0,null]", type=tuple[int, str | None])
         readers = self._readers(first, token)
         width = self._stream.concurrency if self._stream.parent else 1
-        async for number, page in in_order(readers, width):
-            place = (first + number, page.resume) if page.resume else (first + number + 1, None)
-            yield replace(page, resume=msgspec.json.encode(place).decode())
+        async with aclosing(in_order(readers, width)) as pages:
+            async for number, page in pages:
+                place = (first + number, page.resume) if page.resume else (first + number + 1, None)
+                yield replace(page, resume=msgspec.json.encode(place).decode())
 
     def _readers(self, first: int, token: str | None) -> Iterator[Callable[[], AsyncIterator[Page]]]:
         for number, listing in enumerate(self._listings()):

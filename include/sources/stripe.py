@@ -55,7 +55,7 @@ def changes(path: str, kind: str, types: tuple[str, ...]) -> ReadFunction:
 
     async def read(session: Session, window: Window) -> AsyncIterator[Page]:
         since = window.since_at
-        if window.kind == "backfill" or since is None or window.until - since > EVENTS_KEPT:
+        if window.kind != "incremental" or since is None or window.until - since > EVENTS_KEPT:
             async for page in _list(session, window):
                 yield page
             return
@@ -100,7 +100,7 @@ def changes(path: str, kind: str, types: tuple[str, ...]) -> ReadFunction:
             latest = await session.get_json("/events", params={"limit": 1}, label=kind)
             cursor = _moment(latest["data"][0]["created"]) if latest["data"] else None
         params: dict[str, int] = {}
-        if window.since_at is not None and window.kind == "backfill":
+        if window.since_at is not None and window.kind != "incremental":
             params["created[gte]"] = int(window.since_at.timestamp())
         if window.end is not None:
             params["created[lt]"] = int(window.end.timestamp())

@@ -204,6 +204,8 @@ def test_the_latest_manifest_is_the_last_commit_that_moves_the_cursor(root: str)
     assert (latest.seq, latest.cursor_to) == (3, "c3")
     assert [found.seq for found in list_manifests(root, "acme", "main", "things")] == [1, 2, 3, 4]
     assert list_manifests(root, "acme", "main", "others") == []
+    known = {latest.run_id}
+    assert [found.seq for found in list_manifests(root, "acme", "main", "things", known=known)] == [1, 2, 4]
 
 
 def test_backfills_in_a_row_do_not_hide_the_cursor(root: str) -> None:

@@ -101,6 +101,16 @@ def test_two_addresses_on_one_device_need_names_that_agree(
     assert people_of(world.stitch()[0]).same(ANN_MAIL, home) is is_one
 
 
+def test_namesakes_with_records_of_their_own_share_a_tablet(world: World, people_of: Ask) -> None:
+    father, son = ("stripe_customer_id", "main/cus_1"), ("hubspot_contact_id", "main/1")
+    for record, mail in ((father, ANN_MAIL), (son, BOB_MAIL)):
+        world.see(record, mail)
+        world.call(record, "Emil", "Torres")
+        world.event(f"e {mail}", TABLET, mail)
+    assert not people_of(world.stitch()[0]).same(father, son)
+    assert people_of(world.stitch(limits=Limits(devices_join_records=True))[0]).same(father, son)
+
+
 def test_device_of_too_many_people_is_shared_even_if_names_agree(world: World, people_of: Ask) -> None:
     mails = [("email", f"ann{number}@home.example.org") for number in range(4)]
     for number, mail in enumerate(mails):
@@ -362,3 +372,12 @@ def test_space_keeps_brands_apart_and_guards_still_hold(world: World, people_of:
     people = people_of(world.stitch(space="north/")[0])
     assert people.blocked["email", "north/info@shop.example.org"] == "role_inbox"
     assert people.same(("email", f"north/{ANN_MAIL[1]}"), ("anonymous_id", "north/tablet"))
+
+
+def test_device_joins_the_account_and_the_contact_that_complete_each_other(world: World, people_of: Ask) -> None:
+    device, contact, payer = ("anonymous_id", "d1"), ("hubspot_contact_id", "main/1"), ("stripe_customer_id", "main/cus_1")
+    world.event("login", device, ANN)
+    world.see(ANN, payer)
+    world.event("form", device, ANN_MAIL)
+    world.see(contact, ANN_MAIL)
+    assert people_of(world.stitch()[0]).same(device, ANN, payer, ANN_MAIL, contact)

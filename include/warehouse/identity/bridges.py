@@ -11,13 +11,14 @@ MOST_COMPARED = 12
 """Records that phones or devices would make one person of; more are not compared pair by pair but kept apart."""
 
 
-def join_through(engine: Engine, role: Role, tier: int, most_people: int) -> None:
+def join_through(engine: Engine, role: Role, tier: int, most_people: int, joins_records: bool) -> None:
     """Add the identifiers of one role to `scratch.person`; those that several people use go to `scratch.shared`.
 
     A bridge (a device, or devices seen under each other's id) that touches one person belongs to that
     person. One that touches two or three joins them only if they can be one person: limits hold, names do
     not conflict, and two of a kind of which a person has one (account, address, CRM contact) need names
-    that agree. Everything else is in doubt, and what is in doubt is shared and joins nobody.
+    that agree. Without `joins_records` names do not help where both also have a vendor's record: father and
+    son may share a tablet and a name. Everything else is in doubt, and what is in doubt joins nobody.
     """
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.spans AS
@@ -51,7 +52,7 @@ def join_through(engine: Engine, role: Role, tier: int, most_people: int) -> Non
             SELECT s.node, COALESCE(t.label, s.node) AS bridge
             FROM scratch.spans AS s
             LEFT JOIN scratch.twin_labels AS t ON t.node = s.node""")
-        _judge(engine, "scratch.spans_joined", most_people)
+        _judge(engine, "scratch.spans_joined", most_people, joins_records)
         # A shared group falls apart into its devices: each is judged alone, and those that nobody ever
         # signed in on stay together only with each other.
         engine.execute("""
@@ -76,7 +77,7 @@ def join_through(engine: Engine, role: Role, tier: int, most_people: int) -> Non
             FROM scratch.spans_joined AS s
             LEFT JOIN scratch.loose AS l ON l.node = s.node
             LEFT JOIN scratch.twin_labels AS t ON t.node = s.node""")
-    _judge(engine, "scratch.spans", most_people)
+    _judge(engine, "scratch.spans", most_people, joins_records)
     engine.execute("""
         INSERT INTO scratch.shared (node, people)
         SELECT s.node, v.people
@@ -108,7 +109,7 @@ def join_through(engine: Engine, role: Role, tier: int, most_people: int) -> Non
         ) AS c ON c.node = p.node""")
 
 
-def _judge(engine: Engine, spans: str, most_people: int) -> None:
+def _judge(engine: Engine, spans: str, most_people: int, joins_records: bool) -> None:
     """Write `scratch.verdict` (bridge, people, person, is_shared) and `scratch.unions` (node, label): people joined."""
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.banned AS
@@ -143,7 +144,7 @@ def _judge(engine: Engine, spans: str, most_people: int) -> None:
             "SELECT bridge AS node, person AS label FROM scratch.met AS m WHERE FALSE"
         )
         return
-    _compare(engine, "scratch.pairs")
+    _compare(engine, "scratch.pairs", joins_records)
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.doubtful AS
         SELECT DISTINCT p.bridge
@@ -156,7 +157,7 @@ def _judge(engine: Engine, spans: str, most_people: int) -> None:
         LEFT JOIN scratch.doubtful AS d ON d.bridge = p.bridge
         WHERE d.bridge IS NULL""")
     components(engine, "scratch.bonds", "scratch.trial")
-    _refuse(engine)
+    _refuse(engine, joins_records)
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.verdict AS
         SELECT m.bridge, m.people, m.person,
@@ -173,7 +174,7 @@ def _judge(engine: Engine, spans: str, most_people: int) -> None:
         WHERE r.label IS NULL""")
 
 
-def _refuse(engine: Engine) -> None:
+def _refuse(engine: Engine, joins_records: bool) -> None:
     """Write `scratch.refused`: trial people whose parts cannot all be one person, found through chains of bridges."""
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.parts AS
@@ -196,7 +197,7 @@ def _refuse(engine: Engine) -> None:
         INNER JOIN scratch.parts AS x ON x.label = c.label
         INNER JOIN scratch.parts AS y ON y.label = c.label AND x.part < y.part
         WHERE c.parts <= {MOST_COMPARED}""")
-    _compare(engine, "scratch.chained")
+    _compare(engine, "scratch.chained", joins_records)
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.refused AS
         SELECT label FROM scratch.trial_overfull AS o
@@ -208,7 +209,7 @@ def _refuse(engine: Engine) -> None:
         INNER JOIN scratch.clashes AS c ON c.a = h.a AND c.b = h.b""")
 
 
-def _compare(engine: Engine, pairs: str) -> None:
+def _compare(engine: Engine, pairs: str, joins_records: bool) -> None:
     """Write `scratch.clashes` (a, b): the pairs of people, out of `pairs`, that must not become one."""
     engine.execute(f"CREATE OR REPLACE TABLE scratch.compared AS SELECT DISTINCT a, b FROM {pairs} AS p")
     engine.execute("""
@@ -227,6 +228,13 @@ def _compare(engine: Engine, pairs: str) -> None:
         INNER JOIN scratch.person AS p ON p.label = c.label
         INNER JOIN scratch.nodes AS n ON n.node = p.node
         WHERE n.is_single""")
+    engine.execute(f"""
+        CREATE OR REPLACE TABLE scratch.recorded AS
+        SELECT DISTINCT p.label
+        FROM scratch.compared_people AS c
+        INNER JOIN scratch.person AS p ON p.label = c.label
+        INNER JOIN scratch.nodes AS n ON n.node = p.node
+        WHERE n.role = '{Role.RECORD}' AND NOT {str(joins_records).upper()}""")
     # An initial agrees with the name it stands for; a missing last name agrees with any.
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.clashes AS
@@ -253,8 +261,11 @@ def _compare(engine: Engine, pairs: str) -> None:
           INNER JOIN scratch.single AS y ON y.label = c.b AND y.kind = x.kind
           GROUP BY c.a, c.b
         ) AS same ON same.a = c.a AND same.b = c.b
+        LEFT JOIN scratch.recorded AS ra ON ra.label = c.a
+        LEFT JOIN scratch.recorded AS rb ON rb.label = c.b
         WHERE COALESCE(same.is_only, FALSE)
           OR (agree.a IS NULL AND (same.a IS NOT NULL OR (na.label IS NOT NULL AND nb.label IS NOT NULL)))
+          OR (same.a IS NOT NULL AND ra.label IS NOT NULL AND rb.label IS NOT NULL)
         UNION DISTINCT
         SELECT LEAST(x.label, y.label) AS a, GREATEST(x.label, y.label) AS b
         FROM scratch.apart AS d

@@ -87,6 +87,8 @@ class Limits:
         per_person: kind -> how many one person may have, where it differs from `KINDS`.
         people_per_device: a device touching more people is shared, whatever else is known.
         people_per_phone: the same for phones and social profiles.
+        devices_join_records: whether names that agree let a device join two people who each have an address (or
+            another thing one has once) and a vendor's record; finds a little more, and fuses father and son of one name.
         accounts_per_record: a vendor record naming more accounts is a collective one ("walk-in customer").
         emails_per_record: a vendor record naming more addresses is a collective one.
         names_per_inbox: an address with this many different people's names on its records is a shared inbox.
@@ -98,6 +100,7 @@ class Limits:
     per_person: Mapping[str, int] = field(default_factory=dict)
     people_per_device: int = 3
     people_per_phone: int = 3
+    devices_join_records: bool = False
     accounts_per_record: int = 3
     emails_per_record: int = 15
     names_per_inbox: int = 3

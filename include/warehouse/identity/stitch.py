@@ -64,8 +64,8 @@ def stitch(
     engine.execute(
         "CREATE OR REPLACE TABLE scratch.shared AS SELECT node, node AS people FROM scratch.nodes AS n WHERE FALSE"
     )
-    join_through(engine, Role.WEAK, WEAK, limits.people_per_phone)
-    join_through(engine, Role.DEVICE, DEVICE, limits.people_per_device)
+    join_through(engine, Role.WEAK, WEAK, limits.people_per_phone, joins_records=True)
+    join_through(engine, Role.DEVICE, DEVICE, limits.people_per_device, joins_records=limits.devices_join_records)
     check_invariant(engine)
     attach_inferred(engine)
     _share(engine)
