@@ -26,7 +26,7 @@ lint: install
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
-	$(RUN)/sqlfluff lint --processes 2 include
+	$(RUN)/sqlfluff lint --processes 2 include/warehouse include/segments
 
 bench: install
 	$(RUN)/python -m benchmarks $(ARGS)

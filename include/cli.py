@@ -321,7 +321,8 @@ def _settings(home: Path | None) -> Settings:
 
     root = _home(home)
     recall(root)
-    for name, value in base_environment(root, "server").items():
+    quiet = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
+    for name, value in {**base_environment(root, "server"), **quiet}.items():
         os.environ.setdefault(name, value)
     return read_settings()
 

@@ -15,11 +15,12 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from include.connect.errors import RetryLater
+from include.connect.errors import FixSettings, RetryLater
 
 log = logging.getLogger(__name__)
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
 
 
 class Files:
@@ -42,6 +43,7 @@ class Files:
 
         Raises:
             RetryLater: the disk is full.
+            FixSettings: the folder cannot be written.
         """
         with self._room_for(path):
             if not self._is_local:
@@ -154,6 +156,12 @@ class Files:
         try:
             yield
         except OSError as error:
+            if error.errno in FORBIDDEN:
+                raise FixSettings(
+                    f"nothing can be written there ({error.strerror})",
+                    where=f"landing {self.uri(path).rpartition('/')[0]}",
+                    fix="Check STITCHLINE_HOME or STITCHLINE_LANDING, and who owns the folder.",
+                ) from error
             if error.errno not in FULL:
                 raise
             raise RetryLater(

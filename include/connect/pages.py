@@ -80,7 +80,7 @@ class OffsetPages:
         if is_last or not count:
             return Step(None)
         shared = min(self.overlap, count - 1)
-        keys = [key for key in (key_of(record) for record in body.records[-self.size // 2 :]) if key]
+        keys = [key for key in (key_of(record) for record in body.records[-5 * self.overlap :]) if key]
         return Step(self._written(offset + count - shared, keys if shared else []))
 
     def _read(self, token: str | None) -> tuple[int, list[str]]:

@@ -22,7 +22,7 @@ from include.connect.in_order import in_order
 from include.connect.landing import Manifest, landed_records, latest_manifest
 from include.connect.landing_writer import Checkpoint, LandingWriter, PartLimits
 from include.connect.pages import Listing, OnePage, as_pages
-from include.connect.records import Lifter
+from include.connect.records import LARGEST_RECORD, TOO_LARGE, Lifter
 from include.connect.source import Page, Stream, Window
 from include.connect.window import as_text, bounds, cursor_after, span_of
 from include.run import Run
@@ -185,12 +185,13 @@ class StreamPull:
         rejected = list(page.rejected)
         payloads: dict[str, bytes] = {}
         for record in page.records:
-            key, cursor, reason = self._lifter.lift(record)
-            if key is None:
-                rejected.append((bytes(record), reason))
+            payload = bytes(record)
+            key, cursor, reason = self._lifter.lift(payload)
+            if key is None or len(payload) > LARGEST_RECORD:
+                rejected.append((payload, reason or TOO_LARGE))
                 continue
             payloads.pop(key, None)
-            payloads[key] = record if isinstance(record, bytes) else bytes(record)
+            payloads[key] = payload
             self._highest.see(cursor)
         sums = {key: isal_zlib.crc32(payload) for key, payload in payloads.items()}
         lines = [

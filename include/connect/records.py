@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec import Raw
 
 LARGEST_RECORD = 15 * 2**20
 """Warehouses refuse JSON values past 16 MiB; a larger record is quarantined."""
+TOO_LARGE = f"is larger than {LARGEST_RECORD} bytes"
 
 
 class BrokenAnswer(Exception):
@@ -120,20 +122,18 @@ class Lifter:
         self._cursor = tuple(cursor.split(".")) if cursor else None
         paths = [*self._key, *([self._cursor] if self._cursor else [])]
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_struct(paths))
-        self._getters = [_attributes(path) for path in self._key]
-        self._cursor_getter = _attributes(self._cursor) if self._cursor else None
+        names = [".".join(_attribute(name) for name in path) for path in paths]
+        # attrgetter of one name gives the value itself, of several a tuple; a constant second keeps it a tuple.
+        self._values = attrgetter(*names, *(names[:1] if len(names) == 1 else ()))
+        self._parts = len(self._key)
 
     def lift(self, record: Raw | bytes) -> Lifted:
         """Key and cursor of one record; never raises on what a vendor sends."""
-        if len(memoryview(record)) > LARGEST_RECORD:
-            return Lifted(None, None, f"is larger than {LARGEST_RECORD} bytes")
         try:
-            found = self._decoder.decode(record)
-        except msgspec.ValidationError:
+            values = self._values(self._decoder.decode(record))
+        except (msgspec.ValidationError, AttributeError):
             return self._lift_odd(record)
-        parts = [_walk_attributes(found, getter) for getter in self._getters]
-        cursor = _walk_attributes(found, self._cursor_getter) if self._cursor_getter else None
-        return self._lifted(parts, cursor)
+        return self._lifted(values[: self._parts], values[self._parts] if self._cursor else None)
 
     def _lift_odd(self, record: Raw | bytes) -> Lifted:
         """A record whose shape is not the expected one on the way to key or cursor: look at it as a whole."""
@@ -143,14 +143,15 @@ class Lifter:
             return Lifted(None, None, "holds a number out of range")
         if not isinstance(whole, dict):
             return Lifted(None, None, "is not an object")
-        parts = [_walk(whole, path) for path in self._key]
+        parts = tuple(_walk(whole, path) for path in self._key)
         return self._lifted(parts, _walk(whole, self._cursor) if self._cursor else None)
 
-    def _lifted(self, parts: list[Any], cursor: Any) -> Lifted:
-        for path, part in zip(self._key, parts, strict=True):
-            if isinstance(part, bool) or not isinstance(part, str | int) or part == "":
-                return Lifted(None, cursor, f"has no usable key at {'.'.join(path)}")
-        return Lifted("|".join(map(str, parts)), cursor, "")
+    def _lifted(self, parts: tuple[Any, ...], cursor: Any) -> Lifted:
+        for number, part in enumerate(parts):
+            if (type(part) is not str and type(part) is not int) or part == "":
+                path = ".".join(self._key[number])
+                return Lifted(None, cursor, f"has no usable key at {path}")
+        return Lifted(str(parts[0]) if self._parts == 1 else "|".join(map(str, parts)), cursor, "")
 
 
 def _struct(paths: Sequence[tuple[str, ...]]) -> type:
@@ -168,18 +169,6 @@ def _struct(paths: Sequence[tuple[str, ...]]) -> type:
 
 def _attribute(name: str) -> str:
     return f"f_{name.encode().hex()}"
-
-
-def _attributes(path: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_attribute(name) for name in path)
-
-
-def _walk_attributes(value: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        if value is None:
-            return None
-        value = getattr(value, name, None)
-    return value
 
 
 def _walk(value: Any, path: tuple[str, ...]) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from include.connect.connection import Connection
 from include.settings import Settings
 from include.state.store import Store
+from tests.connect.pulling import Pulling
 from tests.connect.vendor import Vendor, serving
 
 
@@ -53,3 +54,8 @@ def store(settings: Settings) -> Iterator[Store]:
 @pytest.fixture
 def connection(vendor: Vendor) -> Connection:
     return Connection("acme", base_url=vendor.url, login="me", password="s3cret-token")
+
+
+@pytest.fixture
+def pulling(settings: Settings, connection: Connection, clock: Clock) -> Pulling:
+    return Pulling(settings, connection, clock)

@@ -2,33 +2,28 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from include.connect.auth import BearerAuth
-from include.connect.connection import Connection
 from include.connect.cursor import written
-from include.connect.errors import FixCredentials, FixSettings, RetryLater
+from include.connect.errors import FixCredentials, RetryLater
 from include.connect.files import Files
 from include.connect.http import CallRefused, Session
-from include.connect.landing import Manifest, latest_manifest, read_manifest
+from include.connect.landing import latest_manifest, read_manifest
 from include.connect.landing_writer import PartLimits
 from include.connect.pages import OffsetPages, TokenPages
-from include.connect.pull import pull
+from include.connect.records import LARGEST_RECORD, TOO_LARGE
 from include.connect.source import Page, Source, Stream, WarehouseTables, Window
-from include.run import Run
-from include.settings import Settings
+from tests.connect.pulling import NOW, Pulling, run_of
 from tests.connect.vendor import Vendor, js
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CHANGED = NOW - timedelta(days=1)
 THINGS = Stream(
     "things",
@@ -61,32 +56,6 @@ class World:
         return js({"results": found[start : start + size], "next": str(start + size) if more else None})
 
 
-def run_of(name: str, hours: int = 0, attempt: int = 1) -> Run:
-    return Run.of("ingest_acme", name, NOW + timedelta(hours=hours), attempt)
-
-
-class Pulling:
-    def __init__(self, settings: Settings, connection: Connection, clock: Any) -> None:
-        self.settings, self.connection, self.clock = settings, connection, clock
-
-    def __call__(self, run: Run, source: Source = SOURCE, **options: Any) -> list[Manifest]:
-        given: dict[str, Any] = {"connection": self.connection, "clock": self.clock, **options}
-        return pull(source, "main", self.settings, run, **given)
-
-    def lines(self, manifest: Manifest) -> list[dict[str, Any]]:
-        files = Files(self.settings.landing_root)
-        text = b"".join(gzip.decompress(files.read(part.path)) for part in manifest.parts)
-        return [json.loads(line) for line in text.splitlines()]
-
-    def keys(self, manifest: Manifest) -> list[str]:
-        return [line["_key"] for line in self.lines(manifest)]
-
-
-@pytest.fixture
-def pulling(settings: Settings, connection: Connection, clock: Any) -> Pulling:
-    return Pulling(settings, connection, clock)
-
-
 # -- the ordinary road ----------------------------------------------------------------------------------------
 
 
@@ -94,7 +63,7 @@ def test_full_then_only_what_is_new(pulling: Pulling, vendor: Vendor) -> None:
     world = World(7)
     vendor.handler = world
     seen: list[tuple[str, int, int]] = []
-    (full,) = pulling(run_of("1"), on_progress=lambda *progress: seen.append(progress))
+    (full,) = pulling(run_of("1"), SOURCE, on_progress=lambda *progress: seen.append(progress))
     assert (full.kind, full.records, full.requests, full.seq) == ("full", 7, 4, 1)
     assert [(stream, records) for stream, records, _ in seen] == [("things", n) for n in (2, 4, 6, 7)]
     assert seen[-1] == ("things", 7, 4)
@@ -104,7 +73,7 @@ def test_full_then_only_what_is_new(pulling: Pulling, vendor: Vendor) -> None:
     world.things[2]["at"] = written(NOW + timedelta(minutes=10))
     world.things.append({"id": 99, "at": written(NOW + timedelta(minutes=20))})
     vendor.asked.clear()
-    (new,) = pulling(run_of("2", hours=1))
+    (new,) = pulling(run_of("2", hours=1), SOURCE)
     assert (new.kind, new.seq, new.cursor_from, new.cursor_to) == (
         "incremental",
         2,
@@ -118,9 +87,9 @@ def test_full_then_only_what_is_new(pulling: Pulling, vendor: Vendor) -> None:
 
 def test_a_run_whose_manifest_exists_asks_nothing(pulling: Pulling, vendor: Vendor) -> None:
     vendor.handler = World(3)
-    (first,) = pulling(run_of("1"))
+    (first,) = pulling(run_of("1"), SOURCE)
     vendor.asked.clear()
-    (again,) = pulling(run_of("1", attempt=2), connection=None)
+    (again,) = pulling(run_of("1", attempt=2), SOURCE, connection=None)
     assert again == first
     assert vendor.asked == []
 
@@ -128,7 +97,7 @@ def test_a_run_whose_manifest_exists_asks_nothing(pulling: Pulling, vendor: Vend
 def test_later_pages_carry_later_times(pulling: Pulling, vendor: Vendor) -> None:
     """Staging keeps the newest version of a record by this time, so two pages never share it."""
     vendor.handler = World(6)
-    (manifest,) = pulling(run_of("1"))
+    (manifest,) = pulling(run_of("1"), SOURCE)
     stamps = [line["_extracted_at"] for line in pulling.lines(manifest)]
     assert stamps == sorted(stamps)
     assert len(set(stamps)) == 3
@@ -138,15 +107,15 @@ def test_a_record_from_the_future_does_not_hide_later_changes(pulling: Pulling, 
     world = World(3)
     world.things[1]["at"] = "2999-01-01T00:00:00Z"
     vendor.handler = world
-    (manifest,) = pulling(run_of("1"))
+    (manifest,) = pulling(run_of("1"), SOURCE)
     assert manifest.cursor_to == written(NOW)
 
 
 def test_a_backfill_reads_its_range_and_leaves_the_cursor(pulling: Pulling, vendor: Vendor) -> None:
     vendor.handler = World(3)
-    (first,) = pulling(run_of("1"))
+    (first,) = pulling(run_of("1"), SOURCE)
     start, end = NOW - timedelta(days=30), NOW - timedelta(days=2)
-    (filled,) = pulling(run_of("2", 1), kind="backfill", start=start, end=end)
+    (filled,) = pulling(run_of("2", 1), SOURCE, kind="backfill", start=start, end=end)
     assert (filled.kind, filled.cursor_from, filled.cursor_to) == ("backfill", None, None)
     assert (vendor.asked[-1].query["since"], vendor.asked[-1].query["until"]) == (written(start), written(end))
     latest = latest_manifest(pulling.settings.landing_root, "acme", "main", "things")
@@ -156,7 +125,7 @@ def test_a_backfill_reads_its_range_and_leaves_the_cursor(pulling: Pulling, vend
 def test_bad_records_are_put_aside_and_the_stream_goes_on(pulling: Pulling, vendor: Vendor) -> None:
     answer = {"results": [{"id": 1}, {"name": "jane@example.com"}, 7, {"id": 2, "at": {"odd": 1}}, {"id": None}]}
     vendor.handler = lambda request, body: js(answer)
-    (manifest,) = pulling(run_of("1"))
+    (manifest,) = pulling(run_of("1"), SOURCE)
     assert pulling.keys(manifest) == ["1", "2"]
     assert (manifest.records, manifest.quarantined) == (2, 3)
     assert manifest.rejected[0].reasons == {"has no usable key at id": 2, "is not an object": 1}
@@ -164,9 +133,17 @@ def test_bad_records_are_put_aside_and_the_stream_goes_on(pulling: Pulling, vend
     assert '{\\"name\\": \\"jane@example.com\\"}' in text
 
 
+def test_a_record_too_large_for_a_warehouse_is_put_aside(pulling: Pulling, vendor: Vendor) -> None:
+    big = {"id": 1, "text": "x" * LARGEST_RECORD}
+    vendor.handler = lambda request, body: js({"results": [big, {"id": 2}]})
+    (manifest,) = pulling(run_of("1"), SOURCE)
+    assert pulling.keys(manifest) == ["2"]
+    assert list(manifest.rejected[0].reasons) == [TOO_LARGE]
+
+
 def test_the_same_record_twice_in_a_page_lands_in_its_last_version(pulling: Pulling, vendor: Vendor) -> None:
     vendor.handler = lambda request, body: js({"results": [{"id": 1, "v": 1}, {"id": 2}, {"id": 1, "v": 2}]})
-    (manifest,) = pulling(run_of("1"))
+    (manifest,) = pulling(run_of("1"), SOURCE)
     assert [line["_payload"] for line in pulling.lines(manifest)] == [{"id": 2}, {"id": 1, "v": 2}]
 
 
@@ -186,93 +163,14 @@ def test_logs_and_manifests_hold_nobodys_data(
 ) -> None:
     caplog.set_level(logging.DEBUG, "include")
     vendor.handler = lambda request, body: js({"results": [{"id": "jane@example.com"}, {"mail": "joe@example.com"}]})
-    (manifest,) = pulling(run_of("1"))
+    (manifest,) = pulling(run_of("1"), SOURCE)
     vendor.handler = lambda request, body: js({"message": "jane@example.com"}, 400)
     with pytest.raises(CallRefused) as refused:
-        pulling(run_of("2"))
+        pulling(run_of("2"), SOURCE)
     kept = f"{caplog.text}{manifest}{refused.value}"
     assert "records=1 quarantined=1" in caplog.text
     for secret in ("jane", "joe", "s3cret"):
         assert secret not in kept
-
-
-# -- parents and children -------------------------------------------------------------------------------------
-
-
-FAMILY = Source(
-    "acme",
-    "Acme",
-    "https://acme.example",
-    BearerAuth(),
-    pages=TokenPages("next", "after", size=2),
-    streams=(
-        Stream("lists", path="/lists"),
-        Stream(
-            "members",
-            path="/lists/{parent.ref.url}/members",
-            key=("list", "id"),
-            parent="lists",
-            variants=({}, {"status": "archived"}),
-            concurrency=3,
-        ),
-    ),
-)
-
-
-def family(request: web.Request, body: bytes) -> web.Response:
-    parts = request.path.strip("/").split("/")
-    if len(parts) == 1:
-        rows = [{"id": n, "ref": {"url": f"https://acme.example/lists/L {n}"}} for n in range(5)]
-        return js({"results": [*rows, {"id": 9}], "next": None})
-    if parts[1] == "L 3":
-        return js({"message": "gone"}, 404)
-    start = int(request.query.get("after", 0))
-    count = 1 if request.query.get("status") == "archived" else 5
-    prefix = "old-" if count == 1 else ""
-    rows = [{"id": f"{prefix}{n}", "list": parts[1]} for n in range(start, min(start + 2, count))]
-    return js({"results": rows, "next": str(start + 2) if start + 2 < count else None})
-
-
-EXPECTED = [f"L {n}|{key}" for n in (0, 1, 2, 4) for key in ("0", "1", "2", "3", "4", "old-0")]
-
-
-def test_children_are_read_for_every_parent_and_variant_in_order(pulling: Pulling, vendor: Vendor) -> None:
-    vendor.handler = family
-    lists, members = pulling(run_of("1"), FAMILY)
-    assert (lists.records, members.records) == (6, 24)
-    assert pulling.keys(members) == EXPECTED
-    assert vendor.most_in_flight <= 3
-
-
-def test_one_stream_brings_its_parents(pulling: Pulling, vendor: Vendor) -> None:
-    vendor.handler = family
-    manifests = pulling(run_of("1"), FAMILY, stream="members")
-    assert [manifest.stream for manifest in manifests] == ["lists", "members"]
-    with pytest.raises(FixSettings, match="lists, members"):
-        pulling(run_of("2"), FAMILY, stream="member")
-
-
-@pytest.mark.parametrize("fail_after", [2, 5, 9, 14])
-def test_an_interrupted_pull_of_children_goes_on_where_it_stopped(
-    pulling: Pulling, vendor: Vendor, fail_after: int
-) -> None:
-    def failing(request: web.Request, body: bytes) -> web.Response:
-        if len(vendor.asked) > fail_after:
-            return js({}, 401)
-        return family(request, body)
-
-    vendor.handler = failing
-    with pytest.raises(FixCredentials):
-        pulling(run_of("1"), FAMILY, limits=PartLimits(records=2))
-    vendor.handler = family
-    done = len(vendor.asked)
-    _, members = pulling(run_of("1", attempt=2), FAMILY)
-    assert pulling.keys(members) == EXPECTED
-    asked_again = Counter(request.path_qs for request in vendor.asked[done:]) & Counter(
-        request.path_qs for request in vendor.asked[: done - 1]
-    )
-    # At most what was read ahead, never the whole stream.
-    assert asked_again.total() <= 7
 
 
 # -- failing and going on -------------------------------------------------------------------------------------
@@ -283,11 +181,11 @@ def test_the_next_attempt_goes_on_from_the_last_durable_page(pulling: Pulling, v
     world.fail_at = 6
     vendor.handler = world
     with pytest.raises(FixCredentials, match="connection acme"):
-        pulling(run_of("1"), limits=PartLimits(records=4))
+        pulling(run_of("1"), SOURCE, limits=PartLimits(records=4))
     assert read_manifest(pulling.settings.landing_root, "acme", "main", "things", run_of("1")) is None
     world.fail_at = None
     vendor.asked.clear()
-    (manifest,) = pulling(run_of("1", attempt=2))
+    (manifest,) = pulling(run_of("1", attempt=2), SOURCE)
     # Three pages were durable: one part of four records, and the page saved when the credentials failed.
     assert [request.query.get("after") for request in vendor.asked] == ["6", "8"]
     assert pulling.keys(manifest) == [str(n) for n in range(9)]
@@ -301,7 +199,7 @@ def test_a_place_the_vendor_forgot_means_starting_afresh(pulling: Pulling, vendo
     world.fail_at = 6
     vendor.handler = world
     with pytest.raises(FixCredentials):
-        pulling(run_of("1"), limits=PartLimits(records=2))
+        pulling(run_of("1"), SOURCE, limits=PartLimits(records=2))
     world.fail_at = None
 
     def forgetful(request: web.Request, body: bytes) -> web.Response:
@@ -311,7 +209,7 @@ def test_a_place_the_vendor_forgot_means_starting_afresh(pulling: Pulling, vendo
 
     vendor.asked.clear()
     vendor.handler = forgetful
-    (manifest,) = pulling(run_of("1", attempt=2))
+    (manifest,) = pulling(run_of("1", attempt=2), SOURCE)
     assert pulling.keys(manifest) == [str(n) for n in range(9)]
     assert [part.number for part in manifest.parts] == [0]
 
@@ -320,7 +218,7 @@ def test_a_vendor_that_stays_down_is_a_bounded_wait(pulling: Pulling, vendor: Ve
     vendor.handler = lambda request, body: js({}, 503)
     before = pulling.clock.at
     with pytest.raises(RetryLater):
-        pulling(run_of("1"))
+        pulling(run_of("1"), SOURCE)
     assert pulling.clock.at - before <= 900
 
 
@@ -344,12 +242,12 @@ def test_a_refused_stream_keeps_no_other_from_being_pulled(pulling: Pulling, ven
 def test_a_run_overtaken_by_another_keeps_the_cursor_that_was_reached(pulling: Pulling, vendor: Vendor) -> None:
     world = World(4)
     vendor.handler = world
-    pulling(run_of("1"))
+    pulling(run_of("1"), SOURCE)
 
     def overtaken(request: web.Request, body: bytes) -> web.Response:
         vendor.handler = world
         world.things.append({"id": 50, "at": written(NOW + timedelta(hours=5))})
-        pulling(run_of("3", hours=6))
+        pulling(run_of("3", hours=6), SOURCE)
         world.things.pop()
         return world(request, body)
 
@@ -357,7 +255,7 @@ def test_a_run_overtaken_by_another_keeps_the_cursor_that_was_reached(pulling: P
         return asyncio.get_running_loop().run_in_executor(None, overtaken, request, body)
 
     vendor.handler = elsewhere
-    (late,) = pulling(run_of("2", hours=1))
+    (late,) = pulling(run_of("2", hours=1), SOURCE)
     assert late.cursor_to == written(NOW + timedelta(hours=5))
 
 

@@ -375,7 +375,8 @@ def test_space_keeps_brands_apart_and_guards_still_hold(world: World, people_of:
 
 
 def test_device_joins_the_account_and_the_contact_that_complete_each_other(world: World, people_of: Ask) -> None:
-    device, contact, payer = ("anonymous_id", "d1"), ("hubspot_contact_id", "main/1"), ("stripe_customer_id", "main/cus_1")
+    device = ("anonymous_id", "d1")
+    contact, payer = ("hubspot_contact_id", "main/1"), ("stripe_customer_id", "main/cus_1")
     world.event("login", device, ANN)
     world.see(ANN, payer)
     world.event("form", device, ANN_MAIL)

@@ -104,6 +104,7 @@ def test_a_host_that_does_not_allow_writes_gets_none(company: Any, tmp_path: Pat
     assert planned > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("step", "fault"),
     [

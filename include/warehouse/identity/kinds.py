@@ -88,7 +88,7 @@ class Limits:
         people_per_device: a device touching more people is shared, whatever else is known.
         people_per_phone: the same for phones and social profiles.
         devices_join_records: whether names that agree let a device join two people who each have an address (or
-            another thing one has once) and a vendor's record; finds a little more, and fuses father and son of one name.
+            another thing one has once) and a vendor's record; finds a little more, and fuses father and son.
         accounts_per_record: a vendor record naming more accounts is a collective one ("walk-in customer").
         emails_per_record: a vendor record naming more addresses is a collective one.
         names_per_inbox: an address with this many different people's names on its records is a shared inbox.
