@@ -35,7 +35,7 @@ def segment_rows() -> list[str]:
     from include.activate.segment import all_segments
 
     return [
-        f"| `{segment.name}` | {segment.why} | {', '.join(sync.to for sync in segment.syncs)} |"
+        f"| `{segment.name}` | {segment.header.why} | {', '.join(sync.to for sync in segment.header.syncs)} |"
         for _, segment in sorted(all_segments().items())
     ]
 

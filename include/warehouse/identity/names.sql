@@ -48,3 +48,19 @@ SELECT
   last_name
 FROM staging.segment__users
 WHERE first_name IS NOT NULL OR last_name IS NOT NULL
+UNION ALL
+SELECT
+  'user_id' AS kind,
+  user_id AS value,
+  first_name,
+  last_name
+FROM staging.segment__identifies
+WHERE user_id IS NOT NULL AND (first_name IS NOT NULL OR last_name IS NOT NULL)
+UNION ALL
+SELECT
+  'email' AS kind,
+  email AS value,
+  first_name,
+  last_name
+FROM staging.segment__identifies
+WHERE email IS NOT NULL AND (first_name IS NOT NULL OR last_name IS NOT NULL)

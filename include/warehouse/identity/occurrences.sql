@@ -96,3 +96,21 @@ SELECT
   CONCAT(_account, '/', zendesk_user_id) AS value
 FROM staging.zendesk__tickets
 WHERE zendesk_user_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('segment/', event_id) AS event_id,
+  ts,
+  'email' AS kind,
+  REGEXP_REPLACE(
+    REPLACE(REGEXP_EXTRACT(url, r'[?&](?:email|utm_email)=([^&#]+)'), '%40', '@'), r'%2[bB]', '+'
+  ) AS value
+FROM staging.segment__pages
+WHERE REGEXP_CONTAINS(url, r'[?&](?:email|utm_email)=[^&#]+')
+UNION ALL
+SELECT
+  CONCAT('segment/', event_id) AS event_id,
+  ts,
+  'email_sha256' AS kind,
+  REGEXP_EXTRACT(url, r'[?&]eh=([0-9a-fA-F]{64})(?:[&#]|$)') AS value
+FROM staging.segment__pages
+WHERE REGEXP_CONTAINS(url, r'[?&]eh=[0-9a-fA-F]{64}(?:[&#]|$)')

@@ -11,8 +11,12 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.anonymous_id'), '') AS anonymous_id,
   NULLIF(JSON_VALUE(_payload, '$.user_id'), '') AS user_id,
   NULLIF(JSON_VALUE(_payload, '$.email'), '') AS email,
-  NULLIF(JSON_VALUE(_payload, '$.first_name'), '') AS first_name,
-  NULLIF(JSON_VALUE(_payload, '$.last_name'), '') AS last_name,
+  COALESCE(
+    NULLIF(JSON_VALUE(_payload, '$.first_name'), ''), REGEXP_EXTRACT(TRIM(JSON_VALUE(_payload, '$.name')), r'^(\S+)')
+  ) AS first_name,
+  COALESCE(
+    NULLIF(JSON_VALUE(_payload, '$.last_name'), ''), REGEXP_EXTRACT(TRIM(JSON_VALUE(_payload, '$.name')), r'\s(\S+)$')
+  ) AS last_name,
   NULLIF(JSON_VALUE(_payload, '$.phone'), '') AS phone,
   NULLIF(JSON_VALUE(_payload, '$.context_page_url'), '') AS url,
   SAFE_CAST(JSON_VALUE(_payload, '$.timestamp') AS TIMESTAMP) AS ts,

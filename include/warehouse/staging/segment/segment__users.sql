@@ -9,8 +9,12 @@ SELECT
   _extracted_at,
   JSON_VALUE(_payload, '$.id') AS user_id,
   NULLIF(JSON_VALUE(_payload, '$.email'), '') AS email,
-  NULLIF(JSON_VALUE(_payload, '$.first_name'), '') AS first_name,
-  NULLIF(JSON_VALUE(_payload, '$.last_name'), '') AS last_name,
+  COALESCE(
+    NULLIF(JSON_VALUE(_payload, '$.first_name'), ''), REGEXP_EXTRACT(TRIM(JSON_VALUE(_payload, '$.name')), r'^(\S+)')
+  ) AS first_name,
+  COALESCE(
+    NULLIF(JSON_VALUE(_payload, '$.last_name'), ''), REGEXP_EXTRACT(TRIM(JSON_VALUE(_payload, '$.name')), r'\s(\S+)$')
+  ) AS last_name,
   NULLIF(JSON_VALUE(_payload, '$.phone'), '') AS phone,
   SAFE_CAST(JSON_VALUE(_payload, '$.received_at') AS TIMESTAMP) AS received_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.loaded_at') AS TIMESTAMP) AS loaded_at,
