@@ -20,7 +20,7 @@ up: install
 	$(RUN)/stitchline up $(ARGS)
 
 test: install
-	$(RUN)/pytest $(ARGS)
+	$(RUN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: install
 	$(RUN)/ruff check .
