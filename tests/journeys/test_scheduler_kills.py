@@ -22,6 +22,7 @@ from road import Road
 from road import company as start_company
 
 from include.airflow_api import AirflowApi
+from include.connect.errors import RetryLater
 from include.settings import Settings
 
 PEOPLE, SEED = 120, 11
@@ -81,7 +82,7 @@ def _kill_while_it_runs(process: subprocess.Popen[bytes], home: Path) -> set[tup
                 password = json.loads((home / "airflow" / "secrets.json").read_text())["password"]
                 api = AirflowApi(found[1], password)
             continue
-        with contextlib.suppress(OSError):  # the API server may be busy for a moment
+        with contextlib.suppress(OSError, RetryLater):  # busy for a moment, or ended with the demo
             for task in _running(api):
                 victim = (task["dag_id"], task["task_id"])
                 if victim in VICTIMS - killed and task["pid"]:
