@@ -252,7 +252,7 @@ def sync_plan(segment: str, destination: str) -> None:
     )
     if plan.reason:
         out.print(plan.reason, soft_wrap=True)
-    if plan.plan_id is None or "would" in (plan.reason or ""):
+    if plan.held:
         raise typer.Exit(HELD)
 
 

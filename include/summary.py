@@ -53,6 +53,11 @@ def summarize(settings: Settings, since: datetime, world: World | None = None) -
                 rows = reader.query("SELECT event_id, customer_id FROM identity.events")
                 assignment = {row["event_id"]: row["customer_id"] for row in rows}
         summary.segments = _segments(engine)
+        for row in summary.segments:
+            if world is not None and row["status"] == "computed":
+                members = engine.query(f"SELECT customer_id FROM segments.{row['segment']}")
+                listed = [member["customer_id"] for member in members]
+                row["truth"] = world.compare_list(row["segment"], row["as_of"], listed, assignment)
         summary.syncs = _syncs(engine, since)
     if world is not None:
         if assignment:
@@ -93,7 +98,7 @@ def _segments(engine: Engine) -> list[dict[str, Any]]:
     if not engine.columns("segments.runs"):
         return []
     return engine.query(
-        "SELECT segment, status, members, reason FROM segments.runs WHERE TRUE "
+        "SELECT segment, status, members, reason, as_of, CAST(NULL AS STRING) AS truth FROM segments.runs WHERE TRUE "
         "QUALIFY ROW_NUMBER() OVER (PARTITION BY segment ORDER BY as_of DESC, run_id DESC) = 1 ORDER BY segment"
     )
 
@@ -139,7 +144,7 @@ def show(summary: Summary, console: Console) -> None:
             f"Against the truth: {summary.wrong_merges} wrong merges, precision {summary.precision:.4f}, "
             f"recall {summary.recall_of_oracle:.4f} of what the records can show"
         )
-    _table(console, "Lists", ("segment", "status", "members", "reason"), summary.segments)
+    _table(console, "Lists", ("segment", "status", "members", "truth", "reason"), summary.segments)
     columns = (
         "segment",
         "destination",

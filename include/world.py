@@ -8,9 +8,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,13 @@ from include.connect.errors import FixSettings, RetryLater
 from include.launcher import write_private
 
 if TYPE_CHECKING:
+    from include.simulate.people import Population
     from include.simulate.truth import Score
 
 CONNECTION = "AIRFLOW_CONN_"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class World:
     """A population and the simulators that serve it; a home keeps the one it began with."""
 
@@ -103,12 +105,33 @@ class World:
         """Count from zero."""
         self._control("POST", "reset_stats")
 
+    @cached_property
+    def population(self) -> Population:
+        """The people as they were when this world began."""
+        from include.simulate.people import Population
+
+        return Population.generate(self.people, self.seed, self.now)
+
     def score(self, assignment: Mapping[str, str | None]) -> Score:
         """How right an answer to "who is who" is."""
-        from include.simulate.people import Population
         from include.simulate.truth import score
 
-        return score(Population.generate(self.people, self.seed, self.now), assignment)
+        return score(self.population, assignment)
+
+    def compare_list(
+        self, segment: str, as_of: datetime, members: Iterable[str], assignment: Mapping[str, str | None]
+    ) -> str | None:
+        """How a list differs from the people who truly belong on it, in words; None where the truth is not known."""
+        from include.simulate.truth import LISTS, people_of_customers
+
+        if segment not in LISTS:
+            return None
+        people = people_of_customers(self.population, assignment)
+        listed = set().union(*(people.get(customer, set()) for customer in members))
+        true = LISTS[segment](self.population, as_of)
+        if listed == true:
+            return f"the same {len(true)}"
+        return f"{len(true - listed)} missing, {len(listed - true)} wrong of {len(true)}"
 
     def _control(self, method: str, what: str) -> Any:
         request = urllib.request.Request(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -81,6 +81,20 @@ def at_risk(population: Population, as_of: datetime) -> set[int]:
         if charge.status == "succeeded" and not charge.refunded and since <= charge.created_at <= as_of
     }
     return {who for who in asked - ordered if who is not None}
+
+
+LISTS: Mapping[str, Callable[[Population, datetime], set[int]]] = {"at_risk_customers": at_risk}
+"""Who truly belongs on each list whose truth is known here, by segment name."""
+
+
+def people_of_customers(population: Population, assignment: Mapping[str, str | None]) -> dict[str, set[int]]:
+    """Whose events each customer of an answer holds: the people a list of customers is truly of."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for key, event in _events(population):
+        customer = assignment.get(key)
+        if customer is not None and event.person_id is not None:
+            found[customer].add(event.person_id)
+    return dict(found)
 
 
 def consenting(population: Population) -> set[int]:

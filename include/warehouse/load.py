@@ -49,18 +49,18 @@ def load(engine: Engine, settings: Settings, source: str, account: str, run: Run
     declared = get_source(source)
     engine.ensure([*OPS, *(raw_table(source, stream.name, stream.description) for stream in declared.streams)])
     summary = LoadSummary(source, account)
-    done = {
-        (row["stream"], row["run_id"])
-        for row in engine.query(
-            "SELECT stream, run_id FROM ops.loads WHERE source = @source AND account = @account",
-            {"source": source, "account": account},
-        )
-    }
+    done: dict[str, set[str]] = {}
+    for row in engine.query(
+        "SELECT stream, run_id FROM ops.loads WHERE source = @source AND account = @account",
+        {"source": source, "account": account},
+    ):
+        done.setdefault(row["stream"], set()).add(row["run_id"])
     waiting = [
         manifest
         for stream in declared.streams
-        for manifest in list_manifests(settings.landing_root, source, account, stream.name)
-        if (stream.name, manifest.run_id) not in done
+        for manifest in list_manifests(
+            settings.landing_root, source, account, stream.name, known=done.get(stream.name, ())
+        )
     ]
     for manifest in sorted(waiting, key=lambda item: item.seq):
         with _alone(engine, settings, f"{run.run_id}/{source}"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import duckdb
@@ -15,8 +16,16 @@ MACHINERY = {"_seq", "_extracted_at", "_loaded_at", "_run_id"}
 """What differs between any two runs."""
 
 
-def fingerprint(settings: Settings) -> dict[str, Any]:
+TOUCHED = {"updated_at", "seen_at"}
+"""What a write of ours moves at a vendor: differs where a delivery came before the last pull."""
+
+
+def fingerprint(settings: Settings, without: Collection[str] = ()) -> dict[str, Any]:
     """Tables as sorted rows; people are named by the least identifier they have, since an id depends on load order."""
+
+    def rows(engine: Engine, sql: str, names: dict[str, str]) -> list[str]:
+        return _rows(engine, sql, names, MACHINERY | set(without))
+
     with connect(settings) as engine:
         state = published(engine)
         assert state is not None, "nothing is published"
@@ -30,14 +39,14 @@ def fingerprint(settings: Settings) -> dict[str, Any]:
         }
         found: dict[str, Any] = {}
         for model in staging_models():
-            found[model.name] = _rows(engine, f"SELECT * FROM {model.name}", names)
+            found[model.name] = rows(engine, f"SELECT * FROM {model.name}", names)
         for model in mart_models():
-            found[model.name] = _rows(built, f"SELECT * FROM {model.name}", names)
-        found["identifiers"] = _rows(
+            found[model.name] = rows(built, f"SELECT * FROM {model.name}", names)
+        found["identifiers"] = rows(
             built, "SELECT kind, value, customer_id, is_inferred FROM identity.identifiers", names
         )
-        found["members"] = _rows(engine, "SELECT customer_id FROM segments.at_risk_customers", names)
-        found["sent"] = _rows(engine, "SELECT sync, customer_id, address, fields_hash FROM activation.state", names)
+        found["members"] = rows(engine, "SELECT customer_id FROM segments.at_risk_customers", names)
+        found["sent"] = rows(engine, "SELECT sync, customer_id, address, fields_hash FROM activation.state", names)
         return found
 
 
@@ -54,10 +63,10 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, str]:
     return result
 
 
-def _rows(engine: Engine, sql: str, names: dict[str, str]) -> list[str]:
+def _rows(engine: Engine, sql: str, names: dict[str, str], without: Collection[str]) -> list[str]:
     lines = []
     for row in engine.query(sql):
-        kept = {key: value for key, value in row.items() if key not in MACHINERY}
+        kept = {key: value for key, value in row.items() if key not in without}
         if "customer_id" in kept:
             kept["customer_id"] = names.get(kept["customer_id"], "a visitor without an identifier of their own")
         # Addresses of records hold the port of the simulators, which each test has its own of.

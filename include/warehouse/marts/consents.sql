@@ -8,7 +8,9 @@ SELECT
   LOWER(TRIM(members.email)) AS address,
   CASE WHEN members.status = 'subscribed' THEN 'granted' ELSE 'denied' END AS status,
   'mailchimp' AS source,
-  members.updated_at AS decided_at
+  -- Not the record's own change time, which a tag of ours moves too. Mailchimp dates no refusal: theirs is the
+  -- latest it can be, so that a yes from elsewhere must truly be newer.
+  IF(members.status = 'subscribed', COALESCE(members.opted_at, members.updated_at), members.updated_at) AS decided_at
 FROM staging.mailchimp__members AS members
 INNER JOIN identity.identifiers AS ids
   ON

@@ -47,9 +47,18 @@ seen AS (
   SELECT
     customer_id,
     MIN(first_seen_at) AS first_seen_at,
-    MAX(last_seen_at) AS last_seen_at,
     LOGICAL_OR(kind != 'anonymous_id') AS is_identified
   FROM identity.identifiers
+  GROUP BY customer_id
+),
+
+-- What they did themselves: a record's own change time also moves when Stitchline writes to it.
+did AS (
+  SELECT
+    customer_id,
+    MAX(ts) AS last_at
+  FROM marts.activities
+  WHERE NOT is_inferred_identity
   GROUP BY customer_id
 ),
 
@@ -90,7 +99,7 @@ SELECT
   golden.email_marketing_address,
   COALESCE(consent.is_granted, FALSE) AS has_email_marketing_consent,
   seen.first_seen_at,
-  seen.last_seen_at,
+  COALESCE(did.last_at, seen.first_seen_at) AS last_seen_at,
   COALESCE(orders.order_count, 0) AS order_count,
   orders.last_order_at,
   COALESCE(tickets.ticket_count, 0) AS ticket_count,
@@ -108,5 +117,6 @@ LEFT JOIN golden ON people.customer_id = golden.customer_id
 LEFT JOIN addresses ON people.customer_id = addresses.customer_id
 LEFT JOIN consent ON people.customer_id = consent.customer_id
 LEFT JOIN seen ON people.customer_id = seen.customer_id
+LEFT JOIN did ON people.customer_id = did.customer_id
 LEFT JOIN orders ON people.customer_id = orders.customer_id
 LEFT JOIN tickets ON people.customer_id = tickets.customer_id
