@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, AssetAny, task
+from airflow.sdk import DAG, AssetAny, Param, get_current_context, task
 
 from include import steps, wiring
 from include.settings import read_settings
@@ -24,6 +24,7 @@ with DAG(
     schedule=AssetAny(*RAW) if RAW else None,
     catchup=False,
     max_active_runs=1,
+    params={"full_refresh": Param(False, type="boolean", description="begin again from everything ever loaded")},
     default_args=wiring.task_defaults() | {"pool": wiring.POOL},
     tags=[wiring.Tag.LAYER.of("staging"), wiring.Tag.LAYER.of("marts"), wiring.Tag.IMPACT.of("tier_1")],
     doc_md=__doc__,
@@ -34,7 +35,7 @@ with DAG(
     @task
     def stage() -> dict[str, Any]:
         """Type the new rows of raw and keep the latest of each record."""
-        return steps.unify_stage(wiring.current_run())
+        return steps.unify_stage(wiring.current_run(), **get_current_context()["params"])
 
     @task
     def check() -> dict[str, Any]:
@@ -44,7 +45,7 @@ with DAG(
     @task
     def identity() -> dict[str, Any]:
         """Stitch identifiers into people."""
-        return steps.unify_identity(wiring.current_run())
+        return steps.unify_identity(wiring.current_run(), **get_current_context()["params"])
 
     @task
     def marts() -> dict[str, Any]:

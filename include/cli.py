@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from include.cli_models import models_app
 from include.connect.errors import FixSettings, StitchlineError
+from include.doctor import doctor
 from include.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -31,9 +33,14 @@ app.add_typer(source_app, name="source")
 app.add_typer(segment_app, name="segment")
 app.add_typer(sync_app, name="sync")
 app.add_typer(identity_app, name="identity")
+app.add_typer(models_app, name="models")
+app.command()(doctor)
 
 FAILED, WRONG, HELD = 1, 2, 3
 """Exit codes: a stage failed; something must be corrected; a plan waits for approval."""
+
+EMULATOR, GOOGLE = "BIGQUERY_EMULATOR_HOST", "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT"
+"""Either says which BigQuery a simulated run uses."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
@@ -138,6 +145,7 @@ def run(
     """Walk the whole road once without a scheduler: the same DAGs, one after the other; again continues."""
     from include.launcher import Processes, base_environment, free_port
     from include.once import run_once
+    from include.simulate.bigquery import emulator
     from include.summary import show, summarize
     from include.world import World, remember
 
@@ -147,16 +155,20 @@ def run(
     with ExitStack() as stack:
         if simulator_port is None:
             stack.enter_context(Processes({"simulator": world.command()}, os.environ, root / "logs"))
-        environment = world.environment()
+        if warehouse:
+            os.environ["STITCHLINE_WAREHOUSE"] = warehouse
+        if read_settings().warehouse == "bigquery" and EMULATOR not in os.environ and GOOGLE not in os.environ:
+            out.print("No connection to BigQuery is set: starting an emulator; the first time it is installed")
+            os.environ.update(stack.enter_context(emulator(root / "bigquery")))
+        environment = world.environment(read_settings().warehouse)
         remember(root, environment)
         os.environ.update(environment)
         os.environ.update(base_environment(root, "run"))
         os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
         os.environ["STITCHLINE_UNIFY_EVERY_SECONDS"] = "0"
-        if warehouse:
-            os.environ["STITCHLINE_WAREHOUSE"] = warehouse
         settings = read_settings()
         world.wait_ready()
+        world.fill(settings)
         world.reset_stats()
         outcome = run_once(lambda line: out.print(line, soft_wrap=True), root / "logs" / "run.log")
         summary = summarize(settings, began, world)

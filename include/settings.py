@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     bigquery_project: str | None = Field(None, description="project of the datasets; default: the connection's")
     bigquery_location: str = Field("EU", description="BigQuery location of datasets and jobs")
     bigquery_max_bytes: int = Field(10**12, description="maximum_bytes_billed of one query job")
+    bigquery_timeout_seconds: int = Field(3600, ge=60, description="longest a BigQuery job may run")
+    bigquery_policy_tag: str | None = Field(
+        None, description="policy tag (projects/../taxonomies/../policyTags/..) of columns that hold personal data"
+    )
     alert_connection: str = Field("slack_alerts", description="Airflow connection id of the Slack webhook")
     ui_url: str = Field("http://127.0.0.1:8080", description="where people open the Airflow UI, for links in messages")
     encryption_key: str | None = Field(None, description="Fernet key of the tokens in the state store")

@@ -90,14 +90,14 @@ def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> 
     return None
 
 
-def unify_stage(run: Run) -> Summary:
-    """Bring the staging tables up to the latest load."""
+def unify_stage(run: Run, *, full_refresh: bool = False) -> Summary:
+    """Bring the staging tables up to the latest load; `full_refresh` types all of raw again."""
     from include.warehouse.engine import connect
     from include.warehouse.models import stage
 
     settings = read_settings()
     with connect(settings) as engine:
-        summary = stage(engine, run, settings)
+        summary = stage(engine, run, settings, full_refresh=full_refresh)
     return {"rows": {table: rows for table, rows in summary.rows.items() if rows}}
 
 
@@ -116,8 +116,8 @@ def unify_check(run: Run) -> Summary:
     return {"summary": str(summary)}
 
 
-def unify_identity(run: Run) -> Summary:
-    """Work out who is who."""
+def unify_identity(run: Run, *, full_refresh: bool = False) -> Summary:
+    """Work out who is who; `full_refresh` takes the evidence of every record ever loaded again."""
     from include.warehouse.engine import connect
     from include.warehouse.identity.evidence import extract_evidence
     from include.warehouse.identity.stitch import stitch
@@ -125,7 +125,7 @@ def unify_identity(run: Run) -> Summary:
 
     settings = read_settings()
     with connect(settings) as engine:
-        evidence = extract_evidence(engine, run, settings)
+        evidence = extract_evidence(engine, run, settings, full_refresh=full_refresh)
         before = published(engine, before=run.run_id)
         previous = before.generation if before else None
         summary = stitch(engine.at(run.run_id), run, previous, space=str(clock(run, settings)["space"]))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.connect.errors import FixSettings, RetryLater
 from include.launcher import write_private
+from include.settings import Settings
 
 if TYPE_CHECKING:
     from include.simulate.people import Population
@@ -68,12 +69,15 @@ class World:
             *("--port", str(self.port), "--now", now, "--folder", str(self.folder)),
         ]
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, warehouse: str = "duckdb") -> dict[str, str]:
         """Connections to the simulators, and DAGs for everything they serve."""
+        from include.simulate.bigquery import SEGMENT_DATASET
         from include.simulate.server import connections
         from include.sources import all_sources
 
         found = connections(self.port, self.folder)
+        if warehouse == "bigquery":
+            found[f"{CONNECTION}SEGMENT"] = json.dumps({"conn_type": "generic", "host": SEGMENT_DATASET})
         served = {name.removeprefix(CONNECTION).lower() for name in found}
         sources = [name for name in sorted(all_sources()) if name in served]
         return {**found, "STITCHLINE_SOURCES": ",".join(sources), "STITCHLINE_SYNCS": "*"}
@@ -95,6 +99,16 @@ class World:
         raise RetryLater(
             "the simulators do not answer", where=f"127.0.0.1:{self.port}", fix="Read simulator.log in the home."
         )
+
+    def fill(self, settings: Settings) -> None:
+        """Put the tables that Segment writes where the warehouse reads them; on DuckDB they are a file beside it."""
+        if settings.warehouse == "bigquery":
+            from include.simulate.bigquery import load_segment
+            from include.simulate.server import SEGMENT_FILE
+            from include.warehouse.bigquery import open_client
+
+            with open_client(settings) as client:
+                load_segment(self.folder / SEGMENT_FILE, client, settings.bigquery_location)
 
     def stats(self) -> dict[str, dict[str, int]]:
         """What each simulated vendor counted: requests, writes, throttled, errors."""

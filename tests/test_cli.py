@@ -45,7 +45,7 @@ def one_line_error(done: subprocess.CompletedProcess[str]) -> str:
 
 def test_every_command_says_what_it_does(stitchline: Command) -> None:
     text = stitchline("--help").stdout
-    for command in ("demo", "up", "run", "migrate", "source", "segment", "sync", "identity"):
+    for command in ("demo", "up", "run", "migrate", "doctor", "source", "segment", "sync", "identity", "models"):
         assert re.search(rf"\b{command}\b +[A-Z]", text), command
 
 

@@ -68,7 +68,7 @@ def test_make_targets_exist() -> None:
 @pytest.mark.parametrize("line", re.findall(r"^\.venv/bin/stitchline ([^#\n]+)", README, re.M))
 def test_commands_exist(line: str) -> None:
     words = [word for word in line.split() if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")]
-    commands = words[:2] if words[0] in ("source", "segment", "sync", "identity") else words[:1]
+    commands = words[:2] if words[0] in ("source", "segment", "sync", "identity", "models") else words[:1]
     shown = subprocess.run(
         [sys.executable, "-m", "include.cli", *commands, "--help"],
         capture_output=True,
@@ -77,5 +77,5 @@ def test_commands_exist(line: str) -> None:
         check=False,
     )
     assert shown.returncode == 0, shown.stderr
-    for option in re.findall(r"--[a-z]+", line):
+    for option in re.findall(r"--[a-z-]+", line):
         assert option in shown.stdout

@@ -142,7 +142,7 @@ def read_header(text: str, path: Path, destinations: Mapping[str, Destination]) 
             fix="Correct the header.",
         ) from None
     reader = _Reader(node, path, "the header")
-    reader.only(("title", "why", "owner", "key", "sync", "max_age", "include_inferred"))
+    reader.only(("title", "why", "owner", "key", "sync", "max_age", "include_inferred", "columns", "budget"))
     key = reader.text("key")
     if key != "customer_id":
         reader.fail("key", f"key {key!r} cannot be synced", "Lists hold people: write `key: customer_id`.")

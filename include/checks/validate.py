@@ -118,7 +118,9 @@ def _build_docs(context: Any, building: Path, docs: Path) -> None:
 
 @contextmanager
 def _datasource(context: Any, engine: Engine, dataset: str) -> Iterator[Any]:
-    if engine.name == "duckdb":
+    from include.warehouse.duckdb import DuckDBEngine
+
+    if isinstance(engine, DuckDBEngine):
         from duckdb_sqlalchemy import ConnectionWrapper
 
         # A connection of its own to the same open database. duckdb_sqlalchemy would open the file again, with other
@@ -126,7 +128,7 @@ def _datasource(context: Any, engine: Engine, dataset: str) -> Iterator[Any]:
         with ExitStack() as opened:
 
             def connect() -> Any:
-                cursor = engine.connection.cursor()  # type: ignore[attr-defined]
+                cursor = engine.connection.cursor()
                 opened.callback(cursor.close)
                 cursor.execute(f"SET TimeZone = 'UTC'; SET schema = '{dataset}'")
                 return ConnectionWrapper(cursor)
@@ -136,26 +138,28 @@ def _datasource(context: Any, engine: Engine, dataset: str) -> Iterator[Any]:
         return
     from google.cloud import bigquery
 
-    client = engine.client  # type: ignore[attr-defined]
+    from include.warehouse.bigquery import BigQueryEngine
+
+    assert isinstance(engine, BigQueryEngine)
+    client = engine.client
     own = client.default_query_job_config
     # A client handed over ignores the URL's dataset; names without one are looked up where its queries say.
     client.default_query_job_config = bigquery.QueryJobConfig(
         default_dataset=f"{client.project}.{dataset}",
-        labels=engine.labels,  # type: ignore[attr-defined]
-        maximum_bytes_billed=engine.settings.bigquery_max_bytes,  # type: ignore[attr-defined]
+        labels=engine.jobs.labels,
+        maximum_bytes_billed=engine.settings.bigquery_max_bytes,
     )
     kwargs = {"connect_args": {"client": client, "prefer_bqstorage_client": False}}
     url = f"bigquery://{client.project}/{dataset}?user_supplied_client=True"
     try:
-        yield context.data_sources.add_sql(dataset, connection_string=url, kwargs=kwargs)
+        yield context.data_sources.add_bigquery(dataset, connection_string=url, kwargs=kwargs)
     finally:
         client.default_query_job_config = own
 
 
 def _physical(engine: Engine, table: str) -> tuple[str, ...]:
     dataset, _, name = table.partition(".")
-    parts: tuple[str, ...] = engine.names.physical(dataset, name)  # type: ignore[attr-defined]
-    return parts
+    return engine.names.physical(dataset, name)
 
 
 def _translate(engine: Engine, run: Run, suite: Suite, expectation: Expectation, usual: int | None) -> Any | None:
@@ -204,7 +208,7 @@ def late(suite: Suite, freshness: Freshness) -> str:
 def _query(engine: Engine, run: Run, suite: Suite, sql: str) -> str:
     """The query in the engine's words, with the batch where the table stood."""
     literal = sql.replace("@as_of", f"TIMESTAMP '{run.as_of:%Y-%m-%d %H:%M:%S}+00:00'")
-    names = engine.names  # type: ignore[attr-defined]
+    names = engine.names
     rendered = render(literal, names).replace("{", "{{").replace("}", "}}")
     table = quoted(_physical(engine, suite.table), names.dialect)
     if table not in rendered:

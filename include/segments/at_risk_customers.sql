@@ -3,10 +3,15 @@ title: At-risk customers
 why: They asked support for help in the last 30 days and placed no order in the same 30 days.
 owner: lifecycle-marketing
 key: customer_id
+budget: 10 GB
 sync:
   - {to: mailchimp_tag, tag: at-risk, mode: mirror, consent: email_marketing, first_run: approved}
   - {to: zendesk_user, field: is_at_risk, mode: mirror, first_run: approved}
   - {to: hubspot_contact, field: is_at_risk, mode: mirror, first_run: approved}
+columns:
+  customer_id: The person; `customer_id` of marts.customers.
+  recent_ticket_count: Tickets opened in the 30 days before the run's clock.
+  last_ticket_at: When the latest of those tickets was opened, UTC.
 */
 WITH
 recent_tickets AS (

@@ -17,7 +17,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from include.connect.errors import FixSettings, WarehouseBusy
 from include.settings import Settings
-from include.warehouse.engine import DATASETS, Statement, Table
+from include.warehouse.engine import DATASETS, Part, Statement, Table
 from include.warehouse.render import GENERATED, Names, for_duckdb, generated_name, literal, parse, quoted, render
 
 COPIED = ("identity", "marts", "segments", "activation", "ops", "quarantine")
@@ -86,6 +86,9 @@ class DuckDBEngine:
                 if name not in have:
                     self.connection.execute(f'ALTER TABLE {self._name(table.name)} ADD COLUMN "{name}" {kind}')
 
+    def describe(self, table: str, description: str, columns: Mapping[str, str]) -> None:
+        """Nothing to keep: docs/data-model.md describes the embedded warehouse."""
+
     def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows as one JSON text: thousands of rows cost one statement."""
         if not rows:
@@ -112,7 +115,7 @@ class DuckDBEngine:
     def load_parts(
         self,
         table: str,
-        parts: Sequence[tuple[int, str]],
+        parts: Sequence[Part],
         stamp: Mapping[str, Any],
         also: Sequence[Statement] = (),
     ) -> int:
@@ -121,7 +124,7 @@ class DuckDBEngine:
         with self._transaction():
             run = _text(stamp["_run_id"])
             self.connection.execute(f"DELETE FROM {target} WHERE _run_id = {run}")
-            for number, uri in parts:
+            for number, uri, _ in parts:
                 if "://" in uri:
                     self.connection.register_filesystem(fsspec.filesystem(uri.partition("://")[0]))
                 self.connection.execute(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from include.connect.errors import FixSettings
 from include.settings import Settings
+from include.warehouse.render import Names
 
 DATASETS = ("raw", "staging", "identity", "marts", "segments", "activation", "quarantine", "ops", "generations")
 """Real datasets. `scratch` also exists in SQL: private to one process on DuckDB, expiring on BigQuery."""
@@ -40,6 +41,15 @@ class Table:
     description: str = ""
     partition_by: str | None = None
     cluster_by: tuple[str, ...] = ()
+    needs_partition_filter: bool = False
+
+
+class Part(NamedTuple):
+    """One file of a landing, as a load takes it."""
+
+    number: int
+    uri: str
+    sha256: str
 
 
 class Engine(Protocol):
@@ -51,6 +61,7 @@ class Engine(Protocol):
 
     name: str
     is_exclusive: bool  # whether nobody else can write while this engine is open
+    names: Names  # how `dataset.table` is spelled here
 
     @property
     def generation(self) -> str | None:
@@ -77,6 +88,10 @@ class Engine(Protocol):
         """Create missing datasets and tables; add columns that are declared and missing."""
         ...
 
+    def describe(self, table: str, description: str, columns: Mapping[str, str]) -> None:
+        """Keep what a table and its columns mean where its readers see it."""
+        ...
+
     def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert a modest batch of rows, atomically; keys are column names."""
         ...
@@ -84,11 +99,11 @@ class Engine(Protocol):
     def load_parts(
         self,
         table: str,
-        parts: Sequence[tuple[int, str]],
+        parts: Sequence[Part],
         stamp: Mapping[str, Any],
         also: Sequence[Statement] = (),
     ) -> int:
-        """Load landing parts `(part number, uri)` into a raw table, replacing rows of the same (`_run_id`, `_part`).
+        """Load landing parts into a raw table, replacing rows of the same `_run_id`.
 
         `stamp` gives the constant columns (`_account`, `_run_id`, `_seq`, `_loaded_at`); `also` runs in the same
         transaction. Exactly once: repeating it, or dying inside it, leaves the same rows. Returns the rows now there.

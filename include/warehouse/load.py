@@ -15,7 +15,7 @@ from include.run import Run
 from include.settings import Settings
 from include.sources import get_source
 from include.state.store import Store
-from include.warehouse.engine import Engine, Statement
+from include.warehouse.engine import Engine, Part, Statement
 from include.warehouse.schema import LOADS, OPS, raw_table
 
 LOCK = "load_order"
@@ -92,7 +92,8 @@ def _load_one(engine: Engine, settings: Settings, source: Source, manifest: Mani
     }
     if source.tables is not None:
         return _copy_tables(engine, source, source.tables, manifest, table, stamp)
-    parts = [(part.number, f"{settings.landing_root.rstrip('/')}/{part.path}") for part in manifest.parts]
+    root = settings.landing_root.rstrip("/")
+    parts = [Part(part.number, f"{root}/{part.path}", part.sha256) for part in manifest.parts]
     return engine.load_parts(table, parts, stamp, _book(manifest, seq, manifest.records))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -17,10 +17,12 @@ from include.connect.errors import FixSettings
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Engine, Statement, Table
-from include.warehouse.render import generated_name, inlined, references
+from include.warehouse.render import generated_name, inlined, literal, references
 from include.warehouse.schema import OPS, raw_table
 
 FOLDER = Path(__file__).parent
+QUARANTINE_DAYS = 30
+"""How long a row that a check set aside is kept, on BigQuery by itself."""
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,6 +39,12 @@ class Model:
     def reads(self) -> frozenset[str]:
         """The tables its SELECT names."""
         return frozenset(references(self.sql, str(self.path)))
+
+    @property
+    def layout(self) -> str:
+        """How BigQuery lays the table out: `partition_by` and `cluster_by` of the header, as DDL."""
+        wanted = (("PARTITION BY", "partition_by"), ("CLUSTER BY", "cluster_by"))
+        return "".join(f" {words} {self.header[name]}" for words, name in wanted if name in self.header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +147,31 @@ def ensure_all(engine: Engine, settings: Settings) -> None:
     for source in all_sources().values():
         tables += [raw_table(source.name, stream.name, stream.description) for stream in source.streams]
     engine.ensure(tables)
+    there = {f"{dataset}.{name}" for dataset in ("staging", "quarantine") for name in engine.tables(dataset)}
     for model in staging_models():
-        if not engine.columns(model.name):
-            engine.execute(f"CREATE TABLE IF NOT EXISTS {model.name} AS {_nothing(model.sql)}", clock(None, settings))
-        quarantine = model.name.replace("staging.", "quarantine.")
-        if not engine.columns(quarantine):
+        if model.name not in there:
             engine.execute(
-                f"CREATE TABLE IF NOT EXISTS {quarantine} AS SELECT *, CAST(NULL AS STRING) AS _reason, "
-                f"CAST(NULL AS TIMESTAMP) AS _quarantined_at FROM {model.name} WHERE FALSE"
+                f"CREATE TABLE IF NOT EXISTS {model.name} CLUSTER BY _key "
+                f"AS SELECT * FROM ({windowed(model.sql)}) WHERE FALSE",
+                {**clock(None, settings), "seq_from": 0, "seq_to": 0, "loaded_from": BEGINNING},
             )
+            _describe(engine, model.name, model.header["title"], model.header["columns"])
+        quarantine = _quarantine(model)
+        if quarantine not in there:
+            engine.execute(
+                f"CREATE TABLE IF NOT EXISTS {quarantine} PARTITION BY DATE(_quarantined_at) "
+                f"OPTIONS (partition_expiration_days = {QUARANTINE_DAYS}) AS SELECT *, "
+                "CAST(NULL AS STRING) AS _reason, CAST(NULL AS TIMESTAMP) AS _quarantined_at "
+                f"FROM {model.name} WHERE FALSE"
+            )
+            title = f"Rows of {model.name} that a check set aside; the next run takes them back and checks again."
+            _describe(engine, quarantine, title, model.header["columns"])
+
+
+def _describe(engine: Engine, table: str, title: str, columns: Mapping[str, str]) -> None:
+    from include.warehouse.catalog import MACHINERY
+
+    engine.describe(table, title, {**MACHINERY, **columns})
 
 
 def frontier(engine: Engine) -> int:
@@ -155,37 +179,57 @@ def frontier(engine: Engine) -> int:
     return int(engine.query("SELECT COALESCE(MAX(seq), 0) AS seq FROM ops.loads")[0]["seq"])
 
 
-def stage(engine: Engine, run: Run, settings: Settings) -> StageSummary:
-    """Bring every staging table up to the latest load: type the new rows, keep the latest per key."""
+def stage(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = False) -> StageSummary:
+    """Bring every staging table up to the latest load: type the new rows, keep the latest per key.
+
+    Args:
+        engine: the warehouse.
+        run: whose clock is `@as_of`.
+        settings: the settings.
+        full_refresh: type all of raw again, as after a change of a model's SQL.
+    """
     ensure_all(engine, settings)
+    if full_refresh:
+        engine.execute("DELETE FROM ops.staged WHERE TRUE")
+        for model in staging_models():
+            engine.execute(f"DELETE FROM {model.name} WHERE TRUE")
     seq_to = frontier(engine)
     reached = {row["model"]: row for row in engine.query("SELECT model, seq, sql_hash FROM ops.staged")}
+    counts = " UNION ALL ".join(
+        f"SELECT '{model.name}' AS name, COUNT(*) AS n FROM {_quarantine(model)}" for model in staging_models()
+    )
+    held = {row["name"]: int(row["n"]) for row in engine.query(counts)}
     rows = {
-        model.name: _stage_one(engine, model, reached.get(model.name), seq_to, run, settings)
+        model.name: _stage_one(engine, model, reached.get(model.name), seq_to, run, settings, held[model.name] > 0)
         for model in staging_models()
     }
     return StageSummary(rows, seq_to)
 
 
 def _stage_one(
-    engine: Engine, model: Model, reached: dict[str, Any] | None, seq_to: int, run: Run, settings: Settings
+    engine: Engine,
+    model: Model,
+    reached: dict[str, Any] | None,
+    seq_to: int,
+    run: Run,
+    settings: Settings,
+    has_held: bool,
 ) -> int:
-    quarantine = model.name.replace("staging.", "quarantine.")
+    quarantine = _quarantine(model)
     sql_hash = hashlib.sha256(model.sql.encode()).hexdigest()
     if reached is not None and reached["sql_hash"] != sql_hash:
         # The SQL changed: what was typed by the old one is typed again from raw, and may have other columns.
         engine.execute(f"DROP TABLE IF EXISTS {model.name}")
         engine.execute(f"DROP TABLE IF EXISTS {quarantine}")
         ensure_all(engine, settings)
-        reached = None
+        reached, has_held = None, False
     seq_from = int(reached["seq"]) if reached else 0
-    held = int(engine.query(f"SELECT COUNT(*) AS n FROM {quarantine}")[0]["n"])
-    if seq_from == seq_to and not held:
+    if seq_from == seq_to and not has_held:
         return 0
     columns = list(engine.columns(model.name))
     listed = ", ".join(columns)
     typed = f"SELECT {listed} FROM ({windowed(model.sql)})"
-    if held:
+    if has_held:
         typed += f" UNION ALL SELECT {listed} FROM {quarantine}"
     latest = model.header.get("latest_by", "_extracted_at")
     params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
@@ -213,6 +257,10 @@ def _stage_one(
         ]
     )
     return count
+
+
+def _quarantine(model: Model) -> str:
+    return model.name.replace("staging.", "quarantine.")
 
 
 def _newer(a: str, b: str, latest: str) -> str:
@@ -244,7 +292,7 @@ def build(engine: Engine, models: Iterable[Model], run: Run, settings: Settings)
     """Build each model's table of the engine's generation, whole; returns rows per table."""
     rows = {}
     for model in models:
-        engine.execute(f"CREATE OR REPLACE TABLE {model.name} AS {model.sql}", clock(run, settings))
+        engine.execute(f"CREATE OR REPLACE TABLE {model.name}{model.layout} AS {model.sql}", clock(run, settings))
         rows[model.name] = int(engine.query(f"SELECT COUNT(*) AS n FROM {model.name}")[0]["n"])
     return rows
 
@@ -266,6 +314,8 @@ def published(engine: Engine, *, before: str | None = None) -> Published | None:
 
 def publish(engine: Engine, run: Run, settings: Settings) -> Published:
     """Make the run's generation the one everybody reads: views and the row in one transaction, copies after."""
+    from include.warehouse.catalog import meanings
+
     built = engine.at(run.run_id)
     suffix = generated_name("", "", run.run_id).removeprefix("__")
     tables = [name.removesuffix(suffix) for name in engine.tables("generations") if name.endswith(suffix)]
@@ -275,10 +325,12 @@ def publish(engine: Engine, run: Run, settings: Settings) -> Published:
     seq_to = int(built.query("SELECT COALESCE(MAX(seq_to), 0) AS n FROM identity.inputs")[0]["n"])
     result = Published(run.run_id, run.as_of, datetime.now(UTC), seq_to, people, events)
     views: list[Statement | str] = [
-        f"CREATE OR REPLACE VIEW {dataset}.{table} AS "
-        f"SELECT * FROM generations.{generated_name(dataset, table, run.run_id)}"
-        for dataset, table in names
+        _view(built, f"{dataset}.{table}", generated_name(dataset, table, run.run_id)) for dataset, table in names
     ]
+    if settings.bigquery_policy_tag:
+        for dataset, table in names:
+            said = meanings()[f"{dataset}.{table}"]
+            _describe(built, f"{dataset}.{table}", said.table, said.columns)
     views += [
         Statement("DELETE FROM ops.published WHERE generation = @generation", {"generation": run.run_id}),
         Statement(
@@ -300,6 +352,25 @@ def publish(engine: Engine, run: Run, settings: Settings) -> Published:
     return result
 
 
+def _view(built: Engine, name: str, generated: str) -> str:
+    """The view readers use, with the words they read: a view does not inherit them from its table."""
+    from include.warehouse.catalog import MACHINERY, meanings
+
+    meaning = meanings()[name]
+    listed = ", ".join(
+        f"`{column}` OPTIONS (description = {_text(meaning.columns.get(column, MACHINERY.get(column, '')))})"
+        for column in built.columns(name)
+    )
+    return (
+        f"CREATE OR REPLACE VIEW {name} ({listed}) OPTIONS (description = {_text(meaning.table)}) "
+        f"AS SELECT * FROM generations.{generated}"
+    )
+
+
+def _text(value: str) -> str:
+    return literal(value).sql(dialect="bigquery")
+
+
 def _drop_old(engine: Engine, kept: int) -> None:
     rows = engine.query(
         "SELECT generation FROM ops.published ORDER BY as_of DESC, generation DESC LIMIT @kept", {"kept": kept}
@@ -308,10 +379,6 @@ def _drop_old(engine: Engine, kept: int) -> None:
     for name in engine.tables("generations"):
         if not name.endswith(suffixes):
             engine.execute(f"DROP TABLE IF EXISTS generations.{name}")
-
-
-def _nothing(sql: str) -> str:
-    return f"SELECT * FROM ({sql}) WHERE FALSE"
 
 
 def clock(run: Run | None, settings: Settings) -> dict[str, Any]:

@@ -19,22 +19,22 @@ LOADS = Table(
     "ops.loads",
     (
         Column("seq", "INT64", "order of commit into the warehouse, never reused"),
-        Column("source", "STRING"),
-        Column("account", "STRING"),
-        Column("stream", "STRING"),
-        Column("run_id", "STRING"),
+        Column("source", "STRING", "source that was pulled"),
+        Column("account", "STRING", "account of the source"),
+        Column("stream", "STRING", "stream of the source"),
+        Column("run_id", "STRING", "run that pulled it"),
         Column("manifest_seq", "INT64", "order in which manifests were committed to landing"),
         Column("kind", "STRING", "incremental, full, backfill or sweep"),
         Column("loaded_at", "TIMESTAMP", "commit time of the manifest"),
         Column("as_of", "TIMESTAMP", "clock of the run that pulled it: the data is complete up to here"),
-        Column("records", "INT64"),
-        Column("bytes", "INT64"),
-        Column("requests", "INT64"),
-        Column("retries", "INT64"),
+        Column("records", "INT64", "records in the loaded parts"),
+        Column("bytes", "INT64", "size of the parts as they lie in landing, compressed"),
+        Column("requests", "INT64", "calls to the vendor"),
+        Column("retries", "INT64", "calls that were repeated"),
         Column("throttled", "INT64", "answers that said: too many requests"),
-        Column("throttled_seconds", "FLOAT64"),
+        Column("throttled_seconds", "FLOAT64", "time spent waiting because the vendor asked for it"),
         Column("quarantined", "INT64", "records without a usable key, kept beside the parts"),
-        Column("cursor_to", "STRING"),
+        Column("cursor_to", "STRING", "the stream's cursor after this load, as the vendor writes it"),
         Column("is_complete", "BOOL", "whether the whole window was read"),
     ),
     "One row per stream and run that reached the warehouse.",
@@ -43,10 +43,10 @@ LOADS = Table(
 STAGED = Table(
     "ops.staged",
     (
-        Column("model", "STRING"),
+        Column("model", "STRING", "staging table"),
         Column("seq", "INT64", "greatest load staged so far"),
         Column("sql_hash", "STRING", "hash of the model's SQL; another hash rebuilds the table from raw"),
-        Column("staged_at", "TIMESTAMP"),
+        Column("staged_at", "TIMESTAMP", "clock of the run that staged last"),
     ),
     "How far each staging table has come.",
 )
@@ -55,11 +55,11 @@ PUBLISHED = Table(
     "ops.published",
     (
         Column("generation", "STRING", "id of the unify run that built it"),
-        Column("as_of", "TIMESTAMP"),
-        Column("published_at", "TIMESTAMP"),
+        Column("as_of", "TIMESTAMP", "clock of that run"),
+        Column("published_at", "TIMESTAMP", "when readers began to see it"),
         Column("seq_to", "INT64", "greatest load it contains"),
-        Column("people", "INT64"),
-        Column("events", "INT64"),
+        Column("people", "INT64", "rows of marts.customers"),
+        Column("events", "INT64", "rows of marts.activities"),
     ),
     "One row per published generation; the latest is what everybody reads.",
 )
@@ -69,4 +69,4 @@ OPS = (LOADS, STAGED, PUBLISHED)
 
 def raw_table(source: str, stream: str, description: str = "") -> Table:
     """The raw table of one stream."""
-    return Table(f"raw.{source}__{stream}", RAW_COLUMNS, description, "DATE(_loaded_at)", ("_key",))
+    return Table(f"raw.{source}__{stream}", RAW_COLUMNS, description, "DATE(_loaded_at)", ("_key",), True)

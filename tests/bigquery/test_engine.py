@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import pytest
 from include.settings import Settings
 from include.warehouse import models
 from include.warehouse.bigquery import BigQueryEngine
-from include.warehouse.engine import Column, Statement, Table
+from include.warehouse.engine import Column, Part, Statement, Table
 from include.warehouse.render import Names
 from include.warehouse.schema import OPS, raw_table
 
@@ -28,19 +29,19 @@ def engine(emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", emulator)
     client = bigquery.Client(project=f"p{abs(hash(tmp_path.name)) % 10**8}", credentials=AnonymousCredentials())
-    made = BigQueryEngine(client, Settings(home=tmp_path), Names("bigquery", prefix="dev_"), {"app": "stitchline"})
+    made = BigQueryEngine(client, Settings(home=tmp_path), Names("bigquery", prefix="dev_"))
     made.prepare()
     yield made
     client.close()
 
 
-def write_part(path: Path, records: list[dict[str, object]]) -> str:
+def write_part(path: Path, records: list[dict[str, object]]) -> Part:
     """A landing part as the pull engine writes it."""
     with gzip.open(path, "wt") as part:
         for record in records:
             line = {"_key": f"aud|{record['id']}", "_extracted_at": NOW.isoformat(), "_payload": record}
             part.write(json.dumps(line) + "\n")
-    return str(path)
+    return Part(0, str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def member(number: int, status: str = "subscribed") -> dict[str, object]:
@@ -64,9 +65,10 @@ def test_a_part_is_loaded_exactly_once(engine: BigQueryEngine, tmp_path: Path) -
     engine.ensure([raw_table("mailchimp", "members"), *OPS])
     part = write_part(tmp_path / "part-0.ndjson.gz", [member(1), member(2)])
     for _ in range(2):
-        assert engine.load_parts("raw.mailchimp__members", [(0, part)], stamp("run-1", 1)) == 2
+        assert engine.load_parts("raw.mailchimp__members", [part], stamp("run-1", 1)) == 2
     rows = engine.query(
-        "SELECT _key, _run_id, _seq, JSON_VALUE(_payload, '$.status') AS status FROM raw.mailchimp__members"
+        "SELECT _key, _run_id, _seq, JSON_VALUE(_payload, '$.status') AS status FROM raw.mailchimp__members "
+        "WHERE _loaded_at >= TIMESTAMP '2026-05-01'"
     )
     assert sorted(row["_key"] for row in rows) == ["aud|m1", "aud|m2"]
     assert {row["status"] for row in rows} == {"subscribed"}
@@ -76,8 +78,8 @@ def test_a_part_written_again_replaces_what_a_failed_load_left(engine: BigQueryE
     engine.ensure([raw_table("mailchimp", "members")])
     first = write_part(tmp_path / "a.ndjson.gz", [member(1), member(2), member(3)])
     again = write_part(tmp_path / "b.ndjson.gz", [member(1)])
-    engine.load_parts("raw.mailchimp__members", [(0, first)], stamp("run-1", 1))
-    assert engine.load_parts("raw.mailchimp__members", [(0, again)], stamp("run-1", 1)) == 1
+    engine.load_parts("raw.mailchimp__members", [first], stamp("run-1", 1))
+    assert engine.load_parts("raw.mailchimp__members", [again], stamp("run-1", 1)) == 1
 
 
 def test_a_failing_statement_undoes_the_whole_transaction(engine: BigQueryEngine) -> None:
@@ -95,7 +97,7 @@ def test_a_failing_statement_undoes_the_whole_transaction(engine: BigQueryEngine
 def test_staging_sql_types_the_same_rows_as_on_duckdb(engine: BigQueryEngine, tmp_path: Path) -> None:
     engine.ensure([raw_table("mailchimp", "members")])
     part = write_part(tmp_path / "p.ndjson.gz", [member(1), member(2, "archived")])
-    engine.load_parts("raw.mailchimp__members", [(0, part)], stamp("run-1", 1))
+    engine.load_parts("raw.mailchimp__members", [part], stamp("run-1", 1))
     model = next(model for model in models.staging_models() if model.name == "staging.mailchimp__members")
     window = {"seq_from": 0, "seq_to": 1, "loaded_from": models.BEGINNING}
     rows = engine.query(f"SELECT * FROM ({models.windowed(model.sql)}) ORDER BY _key", window)

@@ -14,7 +14,7 @@ import pytest
 
 from include.connect.errors import FixSettings
 from include.settings import Settings
-from include.warehouse.engine import Column, Engine, Statement, Table, connect
+from include.warehouse.engine import Column, Engine, Part, Statement, Table, connect
 from include.warehouse.schema import raw_table
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -217,21 +217,21 @@ def test_of_statements_run_atomically_none_counts_when_one_fails(fresh: Engine) 
 
 # --- loads -----------------------------------------------------------------------------------------------------------
 
-Part = Callable[[int, Sequence[str]], tuple[int, str]]
+WritePart = Callable[[int, Sequence[str]], Part]
 
 
 @pytest.fixture
-def part(tmp_path: Path) -> Part:
+def part(tmp_path: Path) -> WritePart:
     """Writes one landing part: `payloads` are the vendor's own bytes, keyed by their place."""
 
-    def write(number: int, payloads: Sequence[str]) -> tuple[int, str]:
+    def write(number: int, payloads: Sequence[str]) -> Part:
         path = tmp_path / f"part-{number:05}-{len(list(tmp_path.iterdir()))}.ndjson.gz"
         with gzip.open(path, "wt", encoding="utf-8", newline="") as out:
             for place, payload in enumerate(payloads):
                 out.write(
                     f'{{"_key":"{number}-{place}","_extracted_at":"2026-11-20T11:00:00.123Z","_payload":{payload}}}\n'
                 )
-        return number, str(path)
+        return Part(number, str(path), "")
 
     return write
 
@@ -245,7 +245,7 @@ def loaded(engine: Engine) -> list[tuple[str, int, str]]:
     return [(row["_run_id"], row["_part"], row["_key"]) for row in rows]
 
 
-def test_a_load_repeated_leaves_the_same_rows(fresh: Engine, part: Part) -> None:
+def test_a_load_repeated_leaves_the_same_rows(fresh: Engine, part: WritePart) -> None:
     fresh.ensure([RAW])
     parts = [part(0, ["{}", "{}"]), part(1, ["{}"])]
 
@@ -255,7 +255,7 @@ def test_a_load_repeated_leaves_the_same_rows(fresh: Engine, part: Part) -> None
     assert loaded(fresh) == [("run-1", 0, "0-0"), ("run-1", 0, "0-1"), ("run-1", 1, "1-0")]
 
 
-def test_a_part_of_an_earlier_attempt_is_gone_and_another_run_stays(fresh: Engine, part: Part) -> None:
+def test_a_part_of_an_earlier_attempt_is_gone_and_another_run_stays(fresh: Engine, part: WritePart) -> None:
     fresh.ensure([RAW])
     fresh.load_parts(RAW.name, [part(0, ["{}"]), part(1, ["{}"]), part(7, ["{}"])], stamp("run-1"))
     fresh.load_parts(RAW.name, [part(0, ["{}"])], stamp("run-2", 2))
@@ -265,7 +265,7 @@ def test_a_part_of_an_earlier_attempt_is_gone_and_another_run_stays(fresh: Engin
     assert loaded(fresh) == [("run-1", 0, "0-0"), ("run-2", 0, "0-0")]
 
 
-def test_a_load_that_dies_half_way_leaves_nothing_and_its_book_neither(fresh: Engine, part: Part) -> None:
+def test_a_load_that_dies_half_way_leaves_nothing_and_its_book_neither(fresh: Engine, part: WritePart) -> None:
     fresh.ensure([RAW, NOTES])
     booked = Statement("INSERT INTO ops.notes (note) VALUES (@note)", {"note": "booked"})
     good = part(0, ["{}"])
@@ -282,7 +282,7 @@ def test_a_load_that_dies_half_way_leaves_nothing_and_its_book_neither(fresh: En
     assert notes(fresh) == ["booked"]
 
 
-def test_a_loaded_row_carries_its_stamp_and_the_vendors_record(fresh: Engine, part: Part) -> None:
+def test_a_loaded_row_carries_its_stamp_and_the_vendors_record(fresh: Engine, part: WritePart) -> None:
     fresh.ensure([RAW])
     payloads = [
         '{"b":1.5,"a":"é😀 \\"x\\"\\n","n":12345678901234567890123,"z":null,"deep":{"y":[],"x":{}}}',

@@ -208,6 +208,20 @@ def test_of_a_quarantined_version_and_a_loaded_one_the_later_is_kept(fresh: Engi
 
 
 @pytest.mark.usefixtures("contacts_only")
+def test_a_full_refresh_types_all_of_raw_again(fresh: Engine) -> None:
+    load(fresh, 1, contact("1", 1, "a@oak.example"))
+    load(fresh, 2, contact("2", 2, "b@oak.example"))
+    models.stage(fresh, run(1), SETTINGS)
+    fresh.execute(f"UPDATE {CONTACTS} SET email = 'spoilt' WHERE TRUE")
+
+    models.stage(fresh, run(2), SETTINGS)
+    assert {row["email"] for row in fresh.query(f"SELECT email FROM {CONTACTS}")} == {"spoilt"}
+    models.stage(fresh, run(2), SETTINGS, full_refresh=True)
+
+    assert {row["email"] for row in fresh.query(f"SELECT email FROM {CONTACTS}")} == {"a@oak.example", "b@oak.example"}
+
+
+@pytest.mark.usefixtures("contacts_only")
 def test_changed_sql_is_applied_to_all_of_raw_again(fresh: Engine) -> None:
     load(fresh, 1, contact("1", 10, "one@oak.example"))
     load(fresh, 2, contact("2", 10, "two@oak.example"))

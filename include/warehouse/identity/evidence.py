@@ -27,15 +27,15 @@ EVIDENCE = Table(
     "identity.evidence",
     (
         Column("rule", "STRING", "file in identity/rules that found it"),
-        Column("left_kind", "STRING"),
-        Column("left_value", "STRING"),
+        Column("left_kind", "STRING", "kind of one identifier"),
+        Column("left_value", "STRING", "one identifier, normalized"),
         Column("right_kind", "STRING", "NULL where the record carries one identifier only"),
-        Column("right_value", "STRING"),
-        Column("is_inferred", "BOOL"),
+        Column("right_value", "STRING", "the other identifier, normalized"),
+        Column("is_inferred", "BOOL", "whether the rule is a guess, which attaches but never joins"),
         Column("first_seq", "INT64", "first load that carried it"),
-        Column("first_seen_at", "TIMESTAMP"),
-        Column("last_seen_at", "TIMESTAMP"),
-        Column("occurrences", "INT64"),
+        Column("first_seen_at", "TIMESTAMP", "when a record first carried both"),
+        Column("last_seen_at", "TIMESTAMP", "when a record last carried both"),
+        Column("occurrences", "INT64", "versions of records that carry both"),
         Column("source", "STRING", "table of the record, source__stream"),
         Column("record_key", "STRING", "key of a record that carries it"),
     ),
@@ -77,7 +77,7 @@ def rule_hash() -> str:
     return digest.hexdigest()
 
 
-def extract_evidence(engine: Engine, run: Run, settings: Settings) -> EvidenceSummary:
+def extract_evidence(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = False) -> EvidenceSummary:
     """Fill the run's generation with evidence, occurrences and names.
 
     Trusted rules see each version of each record once: the previous generation's evidence plus the loads since.
@@ -89,7 +89,7 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings) -> EvidenceSu
     seq_from = 0
     here.execute("DROP TABLE IF EXISTS identity.evidence")
     here.ensure([EVIDENCE, INPUTS])
-    if before is not None:
+    if before is not None and not full_refresh:
         old = engine.at(before.generation)
         kept = old.query("SELECT seq_to, rule_hash FROM identity.inputs")
         if kept and kept[0]["rule_hash"] == rule_hash():

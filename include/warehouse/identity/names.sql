@@ -1,5 +1,10 @@
 /*
 title: The name each record carries, so that stitching can refuse to fuse people whose names disagree.
+columns:
+  kind: Kind of the identifier that carries the name; one of identity/kinds.py.
+  value: The identifier, normalized.
+  first_name: First name on the record.
+  last_name: Last name on the record.
 */
 SELECT
   'hubspot_contact_id' AS kind,

@@ -1,5 +1,10 @@
 /*
 title: Every identifier that an event carries; an event's owner is found through the strongest of them.
+columns:
+  event_id: The event, its source first, as in identity.events.
+  ts: When the event happened, UTC.
+  kind: Kind of the identifier; one of identity/kinds.py.
+  value: The identifier, normalized.
 */
 SELECT
   CONCAT('segment/', event_id) AS event_id,

@@ -1,6 +1,20 @@
 /*
 title: Everything people did, one stream in the activity schema; anonymous history belongs to the person once known.
 why: activityschema.com, version 2.
+columns:
+  activity_id: The event's id, its source first (`segment/...`); `event_id` of identity.events.
+  ts: When it happened, UTC.
+  customer_id: The person; `customer_id` of marts.customers.
+  anonymous_id: The device's id, where the event carries one.
+  activity: What happened, in the past tense; the name of a tracked event stays as the website gave it.
+  source: The system that saw it.
+  feature_json: What else is known of it, a JSON object whose keys depend on the activity.
+  revenue_impact: Money the activity brought, in units of `currency`; NULL unless it is a paid order.
+  currency: ISO 4217 code of `revenue_impact`; also set where an order brought nothing.
+  link: Address of the page, or of the thing at the vendor.
+  activity_occurrence: The how-maniest activity of its kind this is for the person, from 1.
+  activity_repeated_at: When the person next did the same, UTC; NULL for the latest.
+  is_inferred_identity: Whether the person is known through inferred evidence only.
 */
 WITH
 happened AS (

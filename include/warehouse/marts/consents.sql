@@ -1,6 +1,13 @@
 /*
 title: What each address agreed to, per channel; the latest explicit word at the vendor. Silence is not agreement.
 why: A guess about who somebody is may say no for them, never yes.
+columns:
+  customer_id: The person; `customer_id` of marts.customers.
+  channel: What may be sent, such as email_marketing.
+  address: The address the word is about, in lower case.
+  status: granted or denied.
+  source: The system the word was given in.
+  decided_at: When the person decided, UTC; for a refusal the latest it can be.
 */
 SELECT
   ids.customer_id,

@@ -1,5 +1,29 @@
 /*
 title: One row per person, with golden fields, consent and what they did so far.
+columns:
+  customer_id: The person's id, from identity.customers; an id that is gone leads on through identity.redirects.
+  first_name: First name of the person; the winning value of fields/first_name.sql.
+  last_name: Last name of the person; the winning value of fields/last_name.sql.
+  full_name: First and last name with a space between; NULL where both are unknown.
+  email: Best address of the person; the winning value of fields/email.sql.
+  emails: Every address that certainly belongs to the person, sorted.
+  phone: Best phone number of the person; the winning value of fields/phone.sql.
+  user_id: The website's user id of the person; the winning value of fields/user_id.sql.
+  hubspot_contact_id: HubSpot contact that syncs write to; the winning value of fields/hubspot_contact_id.sql.
+  mailchimp_member_id: Mailchimp member that syncs write to; the winning value of fields/mailchimp_member_id.sql.
+  mailchimp_list_id: Mailchimp audience of that member; the winning value of fields/mailchimp_list_id.sql.
+  zendesk_user_id: Zendesk user that syncs write to; the winning value of fields/zendesk_user_id.sql.
+  stripe_customer_id: Stripe customer that syncs write to; the winning value of fields/stripe_customer_id.sql.
+  email_marketing_address: Address marketing is sent to; the winning value of fields/email_marketing_address.sql.
+  has_email_marketing_consent: Whether every word in marts.consents allows marketing by email; FALSE for none.
+  first_seen_at: When the first of the person's identifiers was first seen, UTC.
+  last_seen_at: When the person last did something certain to be theirs, UTC; `first_seen_at` for who did nothing.
+  order_count: Paid orders, over all currencies.
+  last_order_at: When the latest of those orders was placed, UTC; NULL for none.
+  ticket_count: Support tickets.
+  last_ticket_at: When the latest of those tickets was opened, UTC; NULL for none.
+  journey_stage: "awareness, consideration, acquisition, service or loyalty: the furthest that orders and tickets show."
+  is_identified: Whether more than a device is known of the person.
 */
 WITH
 golden AS (

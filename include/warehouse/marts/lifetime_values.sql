@@ -1,5 +1,12 @@
 /*
 title: What each person paid, per currency; money is never added across currencies.
+columns:
+  customer_id: The person; `customer_id` of marts.customers.
+  currency: ISO 4217 code.
+  lifetime_value: Sum of the paid orders, in units of the currency.
+  order_count: Paid orders in that currency.
+  first_order_at: When the first of them was placed, UTC.
+  last_order_at: When the latest of them was placed, UTC.
 */
 SELECT
   customer_id,

@@ -1,5 +1,14 @@
 /*
 title: Orders of every shop and payment system, one row each; an order counts when it was paid and not given back.
+columns:
+  order_id: The order's id, its source first (`stripe/...`); `event_id` of identity.events.
+  customer_id: The person; `customer_id` of marts.customers.
+  ordered_at: When the order was placed, UTC.
+  amount: Worth of the order, in units of the currency (euros, not cents).
+  currency: ISO 4217 code in capitals.
+  status: paid, refunded, pending or failed.
+  source: The shop or payment system.
+  is_inferred_identity: Whether the person is known through inferred evidence only.
 */
 SELECT
   CONCAT('stripe/', charges.stripe_charge_id) AS order_id,

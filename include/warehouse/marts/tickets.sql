@@ -1,5 +1,14 @@
 /*
 title: Support tickets of every desk, one row each; desks number them alike, so a second account's says which.
+columns:
+  ticket_id: The ticket's id, its desk first (`zendesk/...`); `event_id` of identity.events.
+  customer_id: The person; `customer_id` of marts.customers.
+  created_at: When the ticket was opened, UTC.
+  updated_at: When the desk last changed the ticket, UTC.
+  status: new, open, pending, hold, solved or closed.
+  subject: First line of what the person wrote.
+  source: The desk.
+  is_inferred_identity: Whether the person is known through inferred evidence only.
 */
 SELECT
   events.event_id AS ticket_id,

@@ -1,6 +1,19 @@
 /*
 title: Who booked a Calendly meeting; utm_term carries the visitor's anonymous id.
 latest_by: updated_at
+columns:
+  calendly_invitee_id: Calendly's id of the invitee, the last part of its URI; one per person and booking.
+  calendly_invitee_uri: Calendly's full URI of the invitee.
+  calendly_event_uri: URI of the meeting booked; `calendly_event_uri` of staging.calendly__scheduled_events.
+  email: Address the invitee typed.
+  full_name: Name the invitee typed.
+  phone: Number the invitee gave for text reminders.
+  utm_term: Tracking parameter of the booking link; the website puts the visitor's anonymous id there.
+  status: active or canceled.
+  is_no_show: Whether the host marked the invitee as not having come.
+  created_at: When the meeting was booked, UTC.
+  updated_at: When Calendly last changed the invitee, UTC.
+  is_deleted: Whether the booking was canceled; such records stay, marked.
 */
 SELECT
   _account,

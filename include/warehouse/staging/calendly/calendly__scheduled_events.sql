@@ -1,6 +1,15 @@
 /*
 title: Calendly meetings.
 latest_by: updated_at
+columns:
+  calendly_event_uri: Calendly's URI of the meeting, its id.
+  name: Name of the kind of meeting, such as a demo.
+  status: active or canceled.
+  starts_at: When the meeting begins, UTC.
+  ends_at: When the meeting ends, UTC.
+  created_at: When the meeting was booked, UTC.
+  updated_at: When Calendly last changed the meeting, UTC.
+  is_deleted: Whether the meeting was canceled; such records stay, marked.
 */
 SELECT
   _account,

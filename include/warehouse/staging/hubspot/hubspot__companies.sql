@@ -1,6 +1,13 @@
 /*
 title: HubSpot companies, latest version of each.
 latest_by: updated_at
+columns:
+  hubspot_company_id: HubSpot's number of the company.
+  name: Name of the company.
+  domain: Its website's domain.
+  created_at: When the record was made in HubSpot, UTC.
+  updated_at: When HubSpot last changed the record, UTC.
+  is_deleted: Whether HubSpot archived the company; such records stay, marked.
 */
 SELECT
   _account,

@@ -1,6 +1,18 @@
 /*
 title: HubSpot contacts, latest version of each; former ids and extra addresses of merged contacts kept.
 latest_by: updated_at
+columns:
+  hubspot_contact_id: HubSpot's number of the contact.
+  email: Primary address of the contact.
+  first_name: First name as HubSpot holds it.
+  last_name: Last name as HubSpot holds it.
+  phone: Phone number as typed in HubSpot.
+  lifecycle_stage: HubSpot's lifecycle stage, such as lead or customer.
+  additional_emails: Further addresses of the contact, joined by semicolons; merged contacts leave theirs here.
+  merged_contact_ids: Numbers of contacts that were merged into this one, joined by semicolons.
+  created_at: When the record was made in HubSpot, UTC.
+  updated_at: When HubSpot last changed the record, UTC; our own syncs change it too.
+  is_deleted: Whether HubSpot archived the contact; such records stay, marked.
 */
 SELECT
   _account,

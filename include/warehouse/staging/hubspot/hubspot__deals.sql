@@ -1,6 +1,15 @@
 /*
 title: HubSpot deals, latest version of each.
 latest_by: updated_at
+columns:
+  hubspot_deal_id: HubSpot's number of the deal.
+  name: Name sales gave the deal.
+  amount: Worth of the deal in units of the account's currency, which HubSpot does not send.
+  stage: HubSpot's id of the stage the deal is in.
+  hubspot_contact_id: The first contact the deal is associated with.
+  created_at: When the record was made in HubSpot, UTC.
+  updated_at: When HubSpot last changed the record, UTC.
+  is_deleted: Whether HubSpot archived the deal; such records stay, marked.
 */
 SELECT
   _account,

@@ -1,5 +1,11 @@
 /*
 title: Mailchimp audiences.
+columns:
+  mailchimp_list_id: Mailchimp's id of the audience.
+  name: Name of the audience.
+  member_count: Subscribed members, as Mailchimp counts them.
+  created_at: When the audience was made, UTC.
+  is_deleted: Always FALSE; Mailchimp does not report deleted audiences.
 */
 SELECT
   _account,
@@ -8,7 +14,7 @@ SELECT
   _extracted_at,
   JSON_VALUE(_payload, '$.id') AS mailchimp_list_id,
   NULLIF(JSON_VALUE(_payload, '$.name'), '') AS name,
-  SAFE_CAST(JSON_VALUE(_payload, '$.stats.member_count') AS INT64) AS member_count,
+  SAFE_CAST(REGEXP_EXTRACT(JSON_VALUE(_payload, '$.stats.member_count'), r'^\d+$') AS INT64) AS member_count,
   SAFE_CAST(JSON_VALUE(_payload, '$.date_created') AS TIMESTAMP) AS created_at,
   FALSE AS is_deleted
 FROM raw.mailchimp__lists

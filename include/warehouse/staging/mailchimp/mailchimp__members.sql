@@ -1,6 +1,17 @@
 /*
 title: Members of Mailchimp audiences with their subscription status; an address change is a new member.
 latest_by: updated_at
+columns:
+  mailchimp_member_id: Mailchimp's id of the member, the MD5 of the lower-case address; unique within its audience.
+  mailchimp_list_id: Audience the member belongs to.
+  email: Address of the member.
+  status: subscribed, unsubscribed, cleaned, pending, transactional or archived.
+  first_name: Merge field FNAME.
+  last_name: Merge field LNAME.
+  phone: Merge field PHONE.
+  opted_at: When the member confirmed the subscription, UTC (`timestamp_opt`).
+  updated_at: When Mailchimp last changed the member, UTC (`last_changed`); our own tags change it too.
+  is_deleted: Whether the member was archived; such records stay, marked.
 */
 SELECT
   _account,

@@ -1,6 +1,19 @@
 /*
 title: Moments a visitor said who they are, one row per message id.
 latest_by: loaded_at
+columns:
+  event_id: Segment's message id.
+  anonymous_id: Id Segment keeps in the visitor's browser; one per device and browser.
+  user_id: The website's own id of the signed-in user.
+  email: Address in the call's traits.
+  first_name: First name in the call's traits, or the first word of the name.
+  last_name: Last name in the call's traits, or the last word of the name.
+  phone: Phone number in the call's traits.
+  url: Page on which the call was made.
+  ts: When it happened, UTC, with the device's clock error taken out by Segment (`timestamp`).
+  received_at: When Segment received it, UTC.
+  loaded_at: When Segment's own load wrote the row to its table, UTC; says which version of a message is the latest.
+  is_deleted: Always FALSE; messages are not deleted.
 */
 SELECT
   _account,

@@ -1,6 +1,18 @@
 /*
 title: Page views, one row per message id.
 latest_by: loaded_at
+columns:
+  event_id: Segment's message id.
+  anonymous_id: Id Segment keeps in the visitor's browser; one per device and browser.
+  user_id: The website's own id of the signed-in user.
+  name: Name the website gave the page.
+  url: Full address of the page, with its parameters.
+  path: Path of the address.
+  referrer: Address of the page the visitor came from.
+  ts: When it happened, UTC, with the device's clock error taken out by Segment (`timestamp`).
+  received_at: When Segment received it, UTC.
+  loaded_at: When Segment's own load wrote the row to its table, UTC; says which version of a message is the latest.
+  is_deleted: Always FALSE; messages are not deleted.
 */
 SELECT
   _account,

@@ -1,6 +1,17 @@
 /*
 title: Actions tracked on the website, one row per message id.
 latest_by: loaded_at
+columns:
+  event_id: Segment's message id.
+  anonymous_id: Id Segment keeps in the visitor's browser; one per device and browser.
+  user_id: The website's own id of the signed-in user.
+  event: Name of the action in snake_case, as Segment names its table.
+  event_text: Name of the action as the website sent it.
+  url: Page on which the action happened.
+  ts: When it happened, UTC, with the device's clock error taken out by Segment (`timestamp`).
+  received_at: When Segment received it, UTC.
+  loaded_at: When Segment's own load wrote the row to its table, UTC; says which version of a message is the latest.
+  is_deleted: Always FALSE; messages are not deleted.
 */
 SELECT
   _account,

@@ -1,6 +1,15 @@
 /*
 title: Signed-in users with their latest traits; the id is the website's user id.
 latest_by: loaded_at
+columns:
+  user_id: The website's own id of the signed-in user.
+  email: Latest address in the user's traits.
+  first_name: Latest first name in the traits, or the first word of the name.
+  last_name: Latest last name in the traits, or the last word of the name.
+  phone: Latest phone number in the traits.
+  received_at: When Segment received the latest traits, UTC.
+  loaded_at: When Segment's own load wrote the row to its table, UTC; says which version of a user is the latest.
+  is_deleted: Always FALSE; Segment's table keeps every user.
 */
 SELECT
   _account,

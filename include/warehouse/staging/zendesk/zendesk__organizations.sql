@@ -1,6 +1,12 @@
 /*
 title: Zendesk organizations.
 latest_by: updated_at
+columns:
+  zendesk_organization_id: Zendesk's number of the organization.
+  name: Name of the organization.
+  created_at: When the record was made in Zendesk, UTC.
+  updated_at: When Zendesk last changed the record, UTC.
+  is_deleted: Always FALSE; the export does not report deleted organizations.
 */
 SELECT
   _account,

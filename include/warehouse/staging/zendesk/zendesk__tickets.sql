@@ -1,6 +1,15 @@
 /*
 title: Zendesk tickets, deleted ones marked.
 latest_by: updated_at
+columns:
+  zendesk_ticket_id: Zendesk's number of the ticket; every account counts from 1.
+  zendesk_user_id: The user who asks for help (`requester_id`).
+  subject: First line of what the requester wrote.
+  status: new, open, pending, hold, solved, closed or deleted.
+  priority: low, normal, high or urgent; NULL where nobody set one.
+  created_at: When the ticket was opened, UTC.
+  updated_at: When Zendesk last changed the ticket, UTC.
+  is_deleted: Whether the ticket was deleted in Zendesk; such records stay, marked.
 */
 SELECT
   _account,

@@ -1,6 +1,16 @@
 /*
 title: Zendesk users; external_id is the website's user id where it was synced.
 latest_by: updated_at
+columns:
+  zendesk_user_id: Zendesk's number of the user.
+  email: Primary address of the user; NULL for people who only called or chatted.
+  full_name: Name as Zendesk shows it.
+  phone: Primary phone number of the user.
+  user_id: The website's user id, where a sync wrote it into `external_id`.
+  role: end-user, agent or admin.
+  created_at: When the record was made in Zendesk, UTC.
+  updated_at: When Zendesk last changed the record, UTC; our own syncs change it too.
+  is_deleted: Whether the user was deleted in Zendesk; such records stay, marked.
 */
 SELECT
   _account,

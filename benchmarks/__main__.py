@@ -1,0 +1,38 @@
+"""`python -m benchmarks NAME`: run one benchmark and print what it measured."""
+
+from __future__ import annotations
+
+import platform
+from typing import Annotated
+
+import psutil
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+
+@app.callback()
+def machine() -> None:
+    """Say what it is measured on."""
+    memory = psutil.virtual_memory().total / 2**30
+    typer.echo(f"{psutil.cpu_count()} cores, {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}")
+
+
+@app.command()
+def warehouse(
+    small: Annotated[int, typer.Option(help="raw rows of the small warehouse")] = 1_000_000,
+    large: Annotated[int, typer.Option(help="raw rows of the large one")] = 5_000_000,
+    repeats: Annotated[int, typer.Option(help="changes measured on each")] = 3,
+) -> None:
+    """Unify after the same 10,000 changed rows, on top of two sizes of history."""
+    from benchmarks.warehouse import measure
+
+    found = [measure(rows, repeats, typer.echo) for rows in (small, large)]
+    for name in found[0]:
+        typer.echo(
+            f"{name}: {found[0][name]:.2f} s and {found[1][name]:.2f} s, {found[1][name] / found[0][name]:.2f} times"
+        )
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,129 @@
+"""One walk of the road on DuckDB, noting all that the program asks of a warehouse, seldom taken branches included."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from recorder import Record, recording
+
+from include.activate.segment import compute, get_segment, preview
+from include.checks.quarantine import held, set_aside
+from include.checks.results import CHECK_RESULTS, Finding, keep, usual_rows
+from include.checks.run import _count
+from include.checks.suite import Rows
+from include.checks.suites import all_suites
+from include.run import Run
+from include.settings import ROOT
+from include.summary import summarize
+from include.warehouse.engine import Engine, connect
+from include.warehouse.identity.evidence import EVIDENCE
+from include.warehouse.identity.explain import explain
+from include.warehouse.identity.nodes import fill
+from include.warehouse.identity.overrides import Overrides
+from include.warehouse.identity.stitch import stitch
+from include.warehouse.models import BEGINNING, published
+
+sys.path.insert(0, str(ROOT / "tests" / "journeys"))
+from road import SEGMENT, Road, company
+
+PEOPLE = 60
+OLD = "generations.left_behind"
+
+
+def walk(folder: Path) -> Record:
+    """What was asked for, in order."""
+    with company(folder / "company", people=PEOPLE) as started, recording() as record:
+        road = Road(folder / "home", started)
+        road.walk()
+        _check(road)
+        _change(road)
+        _walk_on(road)
+        _ask(road)
+    return record
+
+
+def _check(road: Road) -> None:
+    """What a check asks beside Great Expectations' own queries."""
+    with road.here() as settings, connect(settings) as engine:
+        run = road.run("unify")
+        suites = all_suites()
+        engine.ensure([CHECK_RESULTS])
+        _count(engine, suites)
+        keep(engine, run, [Finding(table, "volume", "critical", True, 1) for table in suites])
+        usual_rows(engine, run, list(suites))
+        for table, suite in suites.items():
+            critical = [each for each in suite.expectations if isinstance(each, Rows) and each.severity == "critical"]
+            set_aside(engine, run, table, critical)
+            held(engine, table)
+
+
+def _change(road: Road) -> None:
+    """What makes the next turn take the ways it seldom takes."""
+    with road.here() as settings, connect(settings) as engine:
+        engine.execute("UPDATE ops.staged SET sql_hash = 'older SQL' WHERE model = 'staging.mailchimp__lists'")
+        engine.execute("UPDATE activation.state SET customer_id = 'an id of a merged person' WHERE TRUE")
+        engine.execute(f"CREATE OR REPLACE TABLE {OLD} AS SELECT 1 AS n")
+
+
+def _walk_on(road: Road) -> None:
+    """A second generation after the first, a list with another column, and a list that is held."""
+    road.turn()
+    road.unify()
+    with road.here() as settings, connect(settings) as engine:
+        segment = get_segment(SEGMENT)
+        older = replace(segment, sql=f"SELECT *, 'older' AS remark FROM ({segment.sql}) AS list")
+        compute(engine, older, road.run("older"), settings)
+    road.segment()
+    road.sync("hubspot_contact")
+    road.ahead = timedelta(days=40)
+    road.turn()
+    road.segment()
+
+
+def _ask(road: Road) -> None:
+    """What people ask: a preview, an explanation, a summary."""
+    with road.here() as settings:
+        with connect(settings) as engine:
+            run = road.run("asked")
+            preview(engine, get_segment(SEGMENT), settings, run)
+            state = published(engine)
+            assert state is not None
+            here = engine.at(state.generation)
+            one, other = here.query("SELECT kind, value FROM identity.identifiers AS i LIMIT 2")
+            explain(here, one["kind"], one["value"])
+            explain(here, one["kind"], one["value"], (other["kind"], other["value"]))
+            _stitch_rarities(engine)
+        summarize(settings, run.as_of - timedelta(days=1))
+
+
+def _stitch_rarities(engine: Engine) -> None:
+    """Stitch a handful of links of the kinds a small company has none of: twin devices, two accounts on one address."""
+    links = [
+        (("user_id", "u1"), ("anonymous_id", "d1")),
+        (("user_id", "u2"), ("anonymous_id", "d2")),
+        (("anonymous_id", "d1"), ("anonymous_id", "d2")),
+        (("user_id", "u3"), ("email", "one@example.com")),
+        (("user_id", "u4"), ("email", "one@example.com")),
+        (("user_id", "u5"), ("anonymous_id", "d3")),
+        (("email", "two@example.com"), ("anonymous_id", "d3")),
+    ]
+    run = Run.of("unify", "rarities", BEGINNING)
+    here = engine.at(run.run_id)
+    evidence = [
+        {
+            **dict.fromkeys(column.name for column in EVIDENCE.columns),
+            **{"rule": "record", "is_inferred": False, "occurrences": 1},
+            **{"left_kind": left[0], "left_value": left[1], "right_kind": right[0], "right_value": right[1]},
+            **{"first_seq": number, "first_seen_at": BEGINNING, "last_seen_at": BEGINNING},
+        }
+        for number, (left, right) in enumerate(links)
+    ]
+    carried = {"event_id": "e1", "ts": BEGINNING, "kind": "anonymous_id", "value": "d1"}
+    called = {"kind": "user_id", "value": "u1", "first_name": "Ada", "last_name": None}
+    fill(here, "identity.evidence", {column.name: column.type for column in EVIDENCE.columns}, evidence)
+    fill(here, "identity.occurrences", {name: "TIMESTAMP" if name == "ts" else "STRING" for name in carried}, [carried])
+    fill(here, "identity.names", dict.fromkeys(called, "STRING"), [called])
+    stitch(here, run, overrides=Overrides())
