@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -66,12 +68,21 @@ def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, str]:
 def _rows(engine: Engine, sql: str, names: dict[str, str], without: Collection[str]) -> list[str]:
     lines = []
     for row in engine.query(sql):
-        kept = {key: value for key, value in row.items() if key not in without}
+        kept = {key: _plain(value) for key, value in row.items() if key not in without}
         if "customer_id" in kept:
             kept["customer_id"] = names.get(kept["customer_id"], "a visitor without an identifier of their own")
         # Addresses of records hold the port of the simulators, which each test has its own of.
         lines.append(re.sub(r"127\.0\.0\.1:\d+", "vendor", repr(sorted(kept.items(), key=lambda item: item[0]))))
     return sorted(lines)
+
+
+def _plain(value: Any) -> Any:
+    """A value as both engines can say it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, Decimal):
+        return str(value.normalize())
+    return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
 def duplicate_raw_rows(settings: Settings) -> int:

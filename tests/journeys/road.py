@@ -24,6 +24,7 @@ from include.simulate.server import connections
 from include.warehouse.engine import connect
 from include.warehouse.models import Published, published
 
+STEP = Path(__file__).with_name("one_step.py")
 SOURCES = ("calendly", "hubspot", "mailchimp", "segment", "stripe", "zendesk")
 SEGMENT = "at_risk_customers"
 DESTINATIONS = ("hubspot_contact", "mailchimp_tag", "zendesk_user")
@@ -183,6 +184,21 @@ class Road:
         if self.segment() is None:
             for destination in DESTINATIONS:
                 self.sync(destination)
+
+    def kill_in_the_middle(self, step: str, patience: float) -> None:
+        """Run one step in a process of its own; SIGKILL it a moment after it says it began."""
+        env = {**os.environ, **self.environment(), "PYTHONPATH": os.pathsep.join([str(STEP.parent), *sys.path])}
+        command = [sys.executable, str(STEP), str(self.home), str(self.company.port), str(self.company.folder), step]
+        command += [self.moment.isoformat(), json.dumps(self.overrides)]
+        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("began"), "the step did not start"
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.wait(60)
+        process.stdout.close()
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Rows, with `identity.*` and `marts.*` as published."""

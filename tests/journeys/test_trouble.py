@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,7 +18,6 @@ from include.connect.errors import FixCredentials, FixSettings
 
 PEOPLE = 120
 VENDORS = ("hubspot", "mailchimp", "calendly", "zendesk", "stripe")
-STEP = Path(__file__).with_name("one_step.py")
 
 
 @pytest.fixture(scope="module")
@@ -131,28 +127,12 @@ def test_killed_and_run_again_ends_the_same(
     if fault:
         company.control("POST", "faults", fault)
     for patience in (0.2, 0.6, 1.2):
-        _kill_in_the_middle(road, step, patience)
+        road.kill_in_the_middle(step, patience)
     company.control("DELETE", "faults")
     _finish(road, name)
     with road.here() as settings:
         assert differences(calm, fingerprint(settings)) == {}
         assert duplicate_raw_rows(settings) == 0
-
-
-def _kill_in_the_middle(road: Road, step: str, patience: float) -> None:
-    """Run the step in a process of its own; SIGKILL it a moment after it says it began."""
-    env = {**os.environ, **road.environment(), "PYTHONPATH": os.pathsep.join([str(STEP.parent), *sys.path])}
-    command = [sys.executable, str(STEP), str(road.home), str(road.company.port), str(road.company.folder), step]
-    command.append(road.moment.isoformat())
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("began"), "the step did not start"
-    try:
-        process.wait(patience)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-    process.wait(60)
-    process.stdout.close()
 
 
 def _finish(road: Road, killed: str) -> None:
