@@ -49,7 +49,7 @@ class BigQueryEngine:
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Rows of a SELECT as dicts; JSON columns as text."""
-        rows = self.jobs.query(render(sql, self.names), _used(sql, params)).result()
+        rows = self.jobs.query(*self._spelled(sql, params)).result()
         json_columns = {column.name for column in rows.schema if column.field_type == "JSON"}
         return [
             {
@@ -61,12 +61,12 @@ class BigQueryEngine:
 
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
         """Run one statement as one query job; returns the rows it changed."""
-        job = self.jobs.query(render(sql, self.names), _used(sql, params))
+        job = self.jobs.query(*self._spelled(sql, params))
         return int(job.num_dml_affected_rows or 0)
 
     def estimate(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
         """Bytes a statement would read, by a dry run: free, and nothing is written."""
-        job = self.jobs.query(render(sql, self.names), _used(sql, params), dry_run=True)
+        job = self.jobs.query(*self._spelled(sql, params), dry_run=True)
         return int(job.total_bytes_processed or 0)
 
     def atomically(self, statements: Sequence[Statement | str]) -> None:
@@ -83,9 +83,11 @@ class BigQueryEngine:
                 continue
             tree = parse(statement.sql).copy()
             for node in tree.find_all(exp.Parameter):
-                params[f"{node.name}_{number}"] = statement.params[node.name]
                 node.set("this", exp.Var(this=f"{node.name}_{number}"))
-            script.append(render(tree.sql(dialect="bigquery"), self.names))
+            own = {f"{name}_{number}": value for name, value in statement.params.items()}
+            spelled, used = self._spelled(tree.sql(dialect="bigquery"), own)
+            script.append(spelled)
+            params |= used
         if script:
             body = ";\n".join(script)
             self.jobs.query(f"BEGIN TRANSACTION;\n{body};\nCOMMIT TRANSACTION;", params)
@@ -223,6 +225,13 @@ class BigQueryEngine:
             if name.endswith(f"__{self.names.scratch_suffix}"):
                 self.client.delete_table(f"{self.client.project}.{self.names.prefix}scratch.{name}", not_found_ok=True)
 
+    def _spelled(self, sql: str, params: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
+        """The statement in BigQuery's names, and the parameters it uses; NULL is written out, for it has no type."""
+        wanted = parameters(sql) if params else set()
+        used = {name: value for name, value in (params or {}).items() if name in wanted}
+        nothing = {name: None for name, value in used.items() if value is None}
+        return render(sql, self.names, nothing), {name: value for name, value in used.items() if name not in nothing}
+
     def _field(self, table: str, name: str, kind: str, description: str) -> bigquery.SchemaField:
         tag = self.settings.bigquery_policy_tag if is_personal(table, name) else None
         return field(name, kind, description, tag)
@@ -275,8 +284,3 @@ def _schema_hash(table: Table, policy_tag: str | None) -> str:
     """What is declared of a table, as a label can hold it."""
     columns = [(column.name, column.type, column.description) for column in table.columns]
     return hashlib.sha256(repr((columns, table.description, policy_tag)).encode()).hexdigest()[:32]
-
-
-def _used(sql: str, params: Mapping[str, Any] | None) -> dict[str, Any]:
-    wanted = parameters(sql) if params else set()
-    return {name: value for name, value in (params or {}).items() if name in wanted}

@@ -35,6 +35,13 @@ class Call:
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
 
+    def texts(self) -> list[str]:
+        """The SQL it sent, none for what is sent otherwise."""
+        if self.method not in {"query", "execute", "atomically"}:
+            return []
+        statements = self.arguments[0] if self.method == "atomically" else self.arguments[:1]
+        return [getattr(each, "sql", each) for each in statements]
+
 
 @dataclass
 class Record:
@@ -118,7 +125,8 @@ class Replay:
             try:
                 self._repeat(call)
             except BadRequest as refused:
-                self.problems.append(f"{call.where}: {refused.message}\n{_shown(call)}")
+                shown = textwrap.indent("\n".join(call.texts()), "    ")
+                self.problems.append(f"{call.where}: {refused.message}\n{shown}")
         return self.problems[before:]
 
     def judge(self, sql: str) -> str:
@@ -143,9 +151,3 @@ class Replay:
             named = [part._replace(uri="gs://landing/part") for part in parts]
             call = replace(call, arguments=(table, named, stamp, *also))
         getattr(self.engine(call.generation), call.method)(*call.arguments, **call.keywords)
-
-
-def _shown(call: Call) -> str:
-    """The call's SQL, as far as it helps to find it."""
-    statements = call.arguments[0] if call.method == "atomically" else call.arguments[:1]
-    return "\n".join(textwrap.indent(getattr(each, "sql", str(each)), "    ") for each in statements)

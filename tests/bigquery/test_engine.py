@@ -94,6 +94,15 @@ def test_a_failing_statement_undoes_the_whole_transaction(engine: BigQueryEngine
     assert engine.query("SELECT COUNT(*) AS n FROM ops.things") == [{"n": 0}]
 
 
+def test_a_nothing_fits_a_column_of_any_type(engine: BigQueryEngine) -> None:
+    engine.ensure([Table("ops.things", (Column("n", "INT64"), Column("at", "TIMESTAMP")))])
+    insert = Statement("INSERT INTO ops.things (n, at) VALUES (@n, @at)", {"n": None, "at": None})
+    engine.execute(insert.sql, insert.params)
+    engine.atomically([insert, Statement(insert.sql, {"n": 1, "at": None})])
+    rows = engine.query("SELECT n, at FROM ops.things WHERE n = @n OR n IS NULL ORDER BY n", {"n": 1})
+    assert rows == [{"n": None, "at": None}, {"n": None, "at": None}, {"n": 1, "at": None}]
+
+
 def test_staging_sql_types_the_same_rows_as_on_duckdb(engine: BigQueryEngine, tmp_path: Path) -> None:
     engine.ensure([raw_table("mailchimp", "members")])
     part = write_part(tmp_path / "p.ndjson.gz", [member(1), member(2, "archived")])

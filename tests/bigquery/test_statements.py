@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any
 
 import pytest
+from joins import unequal
 from recorder import Call, Record, Replay
 from sql_files import analyzed, sql_files, types, verdict
-from walk import walk
+from walk import SEGMENT, walk
 
 from include.checks.suite import Columns, Freshness, Rows, Suite
 from include.checks.suites import all_suites
@@ -60,6 +61,8 @@ def test_every_statement_of_a_walk_analyzes(replayed: Replay) -> None:
 
 CALLS = frozenset({"query", "execute", "atomically"})
 RECEIVERS = frozenset({"engine", "here", "old", "reader", "built"})
+EXAMPLES = {"row['segment']": SEGMENT}
+"""What a statement leaves open -> what may stand there."""
 NOT_IN_A_WALK = {
     "include/warehouse/identity/events_file.py": "stitches a CSV, always on DuckDB",
     "include/warehouse/empty_build.py": "an empty warehouse for the catalog, always on DuckDB",
@@ -102,13 +105,18 @@ def _sends_sql(node: ast.AST) -> bool:
 def _texts(node: ast.Call) -> tuple[str, ...]:
     first = node.args[0]
     items = first.elts if isinstance(first, ast.List) else [first]
-    texts = []
-    for item in items:
-        text = item.args[0] if isinstance(item, ast.Call) and item.args else item
-        if not isinstance(text, ast.Constant) or not isinstance(text.value, str):
-            return ()
-        texts.append(text.value)
-    return tuple(texts)
+    texts = [_text(item.args[0] if isinstance(item, ast.Call) and item.args else item) for item in items]
+    return () if None in texts else tuple(filter(None, texts))
+
+
+def _text(node: ast.expr) -> str | None:
+    """The text of a literal, or of one that leaves open only what has an example."""
+    if isinstance(node, ast.JoinedStr):
+        parts = [_text(part.value if isinstance(part, ast.FormattedValue) else part) for part in node.values]
+        return None if None in parts else "".join(filter(None, parts))
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    return EXAMPLES.get(ast.unparse(node))
 
 
 def test_every_place_that_sends_sql_is_analyzed(record: Record, replayed: Replay) -> None:
@@ -133,12 +141,39 @@ def test_the_sql_of_a_suite_analyzes(suite: Suite, replayed: Replay) -> None:
     for each in suite.expectations:
         if isinstance(each, Rows | Freshness):
             sql = bad_rows(suite, each) if isinstance(each, Rows) else late(suite, each)
-            pushed = _query(replayed.engine(), run, suite, sql).replace("\\\\:", ":").format(batch=suite.table)
-            for text in (sql, f"SELECT COUNT(*) FROM ({pushed}) AS counted"):
-                if said := replayed.judge(text):
-                    problems.append(f"{suite.table}, {each.name}: {said}\n    {text}")
+            pushed = _query(replayed.engine(), run, suite, sql).replace("\\:", ":").format(batch=suite.table)
+            if said := replayed.judge(f"SELECT COUNT(*) FROM ({pushed}) AS counted"):
+                problems.append(f"{suite.table}, {each.name}: {said}\n    {sql}")
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
+
+
+def test_what_bigquery_joins_by_is_an_equality(record: Record) -> None:
+    files = {str(path): path.read_text() for path in sql_files().values() if path.is_file()}
+    problems = [f"{file}: {said}" for file, text in files.items() for said in unequal(text)]
+    problems += [f"{call.where}: {said}" for call in record.calls for text in call.texts() for said in unequal(text)]
+
+    assert list(dict.fromkeys(problems)) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "refused"),
+    [
+        ("SELECT 1 FROM s.a AS a LEFT JOIN s.b AS b ON a.x = b.x AND a.y > b.y", 0),
+        ("SELECT 1 FROM s.a AS a LEFT JOIN s.b AS b ON CONCAT(a.x, '/') = b.x", 0),
+        ("SELECT 1 FROM s.a AS a INNER JOIN s.b AS b ON a.y > b.y", 0),
+        ("SELECT 1 FROM s.a AS a LEFT JOIN s.b AS b ON a.y > b.y", 1),
+        ("SELECT 1 FROM s.a AS a LEFT JOIN s.b AS b ON a.x = b.x OR a.y = b.y", 1),
+        ("SELECT 1 FROM s.a AS a FULL JOIN s.b AS b ON b.x = 1", 1),
+        ("SELECT 1 FROM s.a AS a FULL JOIN s.b AS b ON a.x + b.y = b.x", 1),
+        ("SELECT 1 FROM s.a AS a WHERE EXISTS (SELECT 1 FROM s.b AS b WHERE b.x = a.x AND b.y > a.y)", 0),
+        ("SELECT 1 FROM s.a AS a WHERE EXISTS (SELECT 1 FROM s.b AS b WHERE b.x = 1)", 0),
+        ("SELECT 1 FROM s.a AS a WHERE NOT EXISTS (SELECT 1 FROM s.b AS b WHERE b.y > a.y)", 1),
+        ("DELETE FROM s.a AS a WHERE EXISTS (SELECT 1 FROM s.b AS b WHERE b.x = a.x OR b.y = a.y)", 1),
+    ],
+)
+def test_a_join_that_bigquery_refuses_is_seen(sql: str, refused: int) -> None:
+    assert len(unequal(sql)) == refused
 
 
 # --- the harness ------------------------------------------------------------------------------------------------------
@@ -189,6 +224,14 @@ def test_a_wrong_statement_is_reported_with_its_place(sql: str, values: dict[str
 
     assert [problem.partition(": ")[0] for problem in problems] == ["include/there.py:2", "include/there.py:3"]
     assert all(said in problem and sql in problem for problem in problems)
+
+
+def test_a_wrong_statement_without_known_parameters_is_refused() -> None:
+    replay = Replay()
+    replay.engine().ensure(OPS)
+
+    assert replay.judge("SELECT seq FROM ops.loads WHERE seq > @seq AND source IN UNNEST(@sources)") == ""
+    assert "Unrecognized name: sequence" in replay.judge("SELECT sequence FROM ops.loads WHERE seq > @seq")
 
 
 def test_a_table_has_the_columns_of_the_statement_that_made_it_last() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from include.checks.results import CHECK_RESULTS, Finding, keep, usual_rows
 from include.checks.run import _count
 from include.checks.suite import Rows
 from include.checks.suites import all_suites
+from include.connect.errors import FixSettings
 from include.run import Run
 from include.settings import ROOT
 from include.summary import summarize
@@ -24,7 +27,7 @@ from include.warehouse.identity.explain import explain
 from include.warehouse.identity.nodes import fill
 from include.warehouse.identity.overrides import Overrides
 from include.warehouse.identity.stitch import stitch
-from include.warehouse.models import BEGINNING, published
+from include.warehouse.models import BEGINNING, published, stage
 
 sys.path.insert(0, str(ROOT / "tests" / "journeys"))
 from road import SEGMENT, Road, company
@@ -84,7 +87,7 @@ def _walk_on(road: Road) -> None:
 
 
 def _ask(road: Road) -> None:
-    """What people ask: a preview, an explanation, a summary."""
+    """What people ask for: a preview, an explanation, a full refresh, a summary."""
     with road.here() as settings:
         with connect(settings) as engine:
             run = road.run("asked")
@@ -95,22 +98,36 @@ def _ask(road: Road) -> None:
             one, other = here.query("SELECT kind, value FROM identity.identifiers AS i LIMIT 2")
             explain(here, one["kind"], one["value"])
             explain(here, one["kind"], one["value"], (other["kind"], other["value"]))
-            _stitch_rarities(engine)
+            with suppress(FixSettings):
+                explain(here, "email", "nobody@example.com")
+            for number, links in enumerate(RARITIES):
+                _stitch(engine, f"rarities {number}", links)
+            stage(engine, run, settings, full_refresh=True)
         summarize(settings, run.as_of - timedelta(days=1))
 
 
-def _stitch_rarities(engine: Engine) -> None:
-    """Stitch a handful of links of the kinds a small company has none of: twin devices, two accounts on one address."""
-    links = [
+Link = tuple[tuple[str, str], tuple[str, str]]
+RARITIES: tuple[list[Link], ...] = (
+    [
+        # Two people, each on a device of their own, and the devices seen under each other's id.
         (("user_id", "u1"), ("anonymous_id", "d1")),
         (("user_id", "u2"), ("anonymous_id", "d2")),
         (("anonymous_id", "d1"), ("anonymous_id", "d2")),
+        # Two accounts joined by a chain that touches no identifier twice: it has to be cut.
         (("user_id", "u3"), ("email", "one@example.com")),
-        (("user_id", "u4"), ("email", "one@example.com")),
-        (("user_id", "u5"), ("anonymous_id", "d3")),
-        (("email", "two@example.com"), ("anonymous_id", "d3")),
-    ]
-    run = Run.of("unify", "rarities", BEGINNING)
+        (("email", "one@example.com"), ("hubspot_contact_id", "main/1")),
+        (("hubspot_contact_id", "main/1"), ("email", "two@example.com")),
+        (("email", "two@example.com"), ("user_id", "u4")),
+    ],
+    # Devices that touch one person each.
+    [(("user_id", "u1"), ("anonymous_id", "d1"))],
+)
+"""Links of kinds that a small company has none of."""
+
+
+def _stitch(engine: Engine, name: str, links: Sequence[Link]) -> None:
+    """Stitch a few links into a generation of their own."""
+    run = Run.of("unify", name, BEGINNING)
     here = engine.at(run.run_id)
     evidence = [
         {

@@ -42,6 +42,8 @@ NOT_IN_BIGQUERY = (
     "UUID_TYPE",
 )
 """What ZetaSQL knows and BigQuery does not take, as far as somebody could write it by mistake."""
+BIGQUERYS_OWN = ("CREATE_VIEWS_WITH_COLUMN_OPTIONS",)
+"""What BigQuery takes and ZetaSQL does not count among its finished features."""
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -110,7 +112,9 @@ def options() -> Any:
     spoken.ClearField("supported_statement_kinds")  # it would be queries only
     spoken.reserved_keywords.append("QUALIFY")
     unknown = {language.LanguageFeature.Value(f"FEATURE_{name}") for name in NOT_IN_BIGQUERY}
-    spoken.enabled_language_features[:] = [each for each in spoken.enabled_language_features if each not in unknown]
+    known = [each for each in spoken.enabled_language_features if each not in unknown]
+    known += [language.LanguageFeature.Value(f"FEATURE_{name}") for name in BIGQUERYS_OWN]
+    spoken.enabled_language_features[:] = known
     return options_pb2.AnalyzerOptionsProto(
         language_options=spoken, default_timezone="UTC", error_message_mode=language.ERROR_MESSAGE_ONE_LINE
     )
