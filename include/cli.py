@@ -84,7 +84,7 @@ def demo(
     from include.world import World, remember
 
     root = _home(home)
-    world = World.of(root, people, seed, free_port(8765))
+    world = World.of(root, people, seed, free_port())
     began = datetime.now(UTC)
     with ExitStack() as stack:
         out.print(f"Simulating {people} people in {root}")
@@ -150,7 +150,7 @@ def run(
     from include.world import World, remember
 
     root = _home(home)
-    world = World.of(root, people, seed, simulator_port or free_port(8765))
+    world = World.of(root, people, seed, simulator_port or free_port())
     began = datetime.now(UTC)
     with ExitStack() as stack:
         if simulator_port is None:

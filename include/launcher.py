@@ -36,8 +36,8 @@ QUICK_EXITS = 5
 """A command that ends this often in a row, each time within `QUICK_SECONDS`, is broken rather than unlucky."""
 
 
-def free_port(preferred: int) -> int:
-    """The preferred loopback port, or one the system picks when that one is taken."""
+def free_port(preferred: int = 0) -> int:
+    """The preferred loopback port, or one the system picks when that one is taken or none is preferred."""
     for port in (preferred, 0):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -120,8 +120,8 @@ def server_environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port(8793)),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port(8794)),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "STITCHLINE_UI_URL": url,
     }
 

@@ -107,7 +107,7 @@ def test_a_home_is_not_mixed_with_another_company(stitchline: Command) -> None:
 
 @pytest.mark.long
 def test_the_demo_walks_the_whole_road_in_airflow(stitchline: Command) -> None:
-    done = stitchline("demo", "--once", "--people", "200")
+    done = stitchline("demo", "--once", "--people", "200", "--port", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     for dag in ("ingest_stripe.load", "unify.publish", "segment_at_risk_customers.compute"):
         assert f"{dag}: success" in done.stdout

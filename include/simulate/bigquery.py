@@ -82,7 +82,7 @@ def emulator(folder: Path) -> Iterator[dict[str, str]]:
         RetryLater: it does not answer in time.
     """
     install()
-    port, grpc_port = free_port(9050), free_port(9060)
+    port, grpc_port = free_port(), free_port()
     command = [
         *(str(ENVIRONMENT / "bin" / "local-bigquery"), "serve", "--host", "127.0.0.1", "--port", str(port)),
         *("--grpc-port", str(grpc_port), "--data-dir", str(folder / "data")),

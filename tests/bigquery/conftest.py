@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +20,8 @@ for folder in ("bigquery", "warehouse"):
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a running emulator, e.g. `http://127.0.0.1:9050`."""
-    simulated.install()
-    with ExitStack() as opened:
-        # Two workers that start at once would pick the same free port.
-        with simulated.ENVIRONMENT.with_suffix(".start").open("w") as starting:
-            fcntl.flock(starting, fcntl.LOCK_EX)
-            environment = opened.enter_context(simulated.emulator(tmp_path_factory.mktemp("bigquery")))
+    """Address of a running emulator, e.g. `http://127.0.0.1:39050`."""
+    with simulated.emulator(tmp_path_factory.mktemp("bigquery")) as environment:
         yield environment["BIGQUERY_EMULATOR_HOST"]
 
 

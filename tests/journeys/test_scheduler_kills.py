@@ -60,6 +60,7 @@ def test_the_road_survives_kills_of_tasks_and_of_the_scheduler(tmp_path: Path) -
 @contextlib.contextmanager
 def _demo(home: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "include.cli", "demo", "--once", "--people", str(PEOPLE), "--seed", str(SEED)]
+    command += ["--port", "0"]
     with open(home.parent / "demo.log", "wb") as log:
         process = subprocess.Popen([*command, "--home", str(home)], stdout=log, stderr=log)
     try:
