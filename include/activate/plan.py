@@ -163,22 +163,22 @@ def _mapped(reader: Engine, segment: Segment, spec: SyncSpec) -> list[tuple[str,
                 where=where,
                 fix=f"Name a column of {segment.table} or of marts.customers.",
             )
-        found.append((name, *_value(f"{table}.{column}", kind.upper(), name, where)))
+        found.append((name, *_value(f"{table}.{column}", kind, name, where)))
     return found
 
 
 def _value(column: str, kind: str, name: str, where: str) -> tuple[FieldKind, str]:
-    if "[" in kind or kind.startswith(("ARRAY", "STRUCT", "JSON", "BYTES", "BLOB", "MAP")):
+    if kind.startswith(("ARRAY", "STRUCT", "JSON", "BYTES")):
         raise FixSettings(
             f"{name}: {column[2:]} is no single value", where=where, fix="Map a text, number, date or flag."
         )
-    if kind.startswith("BOOL"):
+    if kind == "BOOL":
         return "bool", column
-    if kind.startswith(("INT", "BIGINT", "HUGEINT", "SMALLINT", "TINYINT", "UINT", "UBIGINT")):
+    if kind == "INT64":
         return "number", column
-    if kind.startswith(("FLOAT", "DOUBLE", "NUMERIC", "DECIMAL", "BIGNUMERIC", "REAL")):
+    if kind in ("FLOAT64", "NUMERIC"):
         return "number", f"CAST({column} AS FLOAT64)"
-    if kind.startswith("TIMESTAMP"):
+    if kind == "TIMESTAMP":
         return "text", f"FORMAT_TIMESTAMP('%Y-%m-%dT%H:%M:%SZ', {column})"
     return "text", f"CAST({column} AS STRING)"
 

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from include.connect.errors import FixSettings
 from include.settings import Settings
-from include.warehouse.bigquery_jobs import Jobs, field
+from include.warehouse.bigquery_jobs import Jobs, field, google_type
 from include.warehouse.engine import DATASETS, Part, Statement, Table
 from include.warehouse.personal import is_personal
 from include.warehouse.render import Names, parameters, parse, quoted, render
@@ -179,11 +179,11 @@ class BigQueryEngine:
         return int(self.query(f"SELECT COUNT(*) AS n FROM {table} WHERE {mine}", run)[0]["n"])
 
     def columns(self, table: str) -> dict[str, str]:
-        """Column name -> BigQuery type; empty when there is no such table."""
+        """Column name -> GoogleSQL type; empty when there is no such table."""
         from google.api_core.exceptions import NotFound
 
         try:
-            return {column.name: column.field_type for column in self.client.get_table(self._id(table)).schema}
+            return {column.name: google_type(column) for column in self.client.get_table(self._id(table)).schema}
         except NotFound:
             return {}
 
@@ -237,8 +237,7 @@ class BigQueryEngine:
         return field(name, kind, description, tag)
 
     def _described(self, table: str, have: bigquery.SchemaField, description: str | None) -> bigquery.SchemaField:
-        kind = f"ARRAY<{have.field_type}>" if have.mode == "REPEATED" else have.field_type
-        return self._field(table, have.name, kind, description or "")
+        return self._field(table, have.name, google_type(have), description or "")
 
     def _id(self, table: str) -> str:
         dataset, _, name = table.partition(".")

@@ -30,6 +30,7 @@ RETRYABLE = frozenset(
     }
 )
 """cloud.google.com/bigquery/docs/error-messages: what the same job may do without."""
+OLDER_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "BIGNUMERIC": "NUMERIC"}
 LOAD_ATTEMPTS = 9
 CONTEXT = {"dag": "AIRFLOW_CTX_DAG_ID", "task": "AIRFLOW_CTX_TASK_ID", "run": "AIRFLOW_CTX_DAG_RUN_ID"}
 """Labels, and where Airflow says them to a task's process."""
@@ -160,6 +161,12 @@ def field(name: str, kind: str, description: str = "", policy_tag: str | None = 
         description=description,
         policy_tags=bigquery.PolicyTagList([policy_tag]) if policy_tag else None,
     )
+
+
+def google_type(column: bigquery.SchemaField) -> str:
+    """GoogleSQL's word for a column's type; the API calls some by their older names."""
+    kind = OLDER_NAMES.get(column.field_type, column.field_type)
+    return f"ARRAY<{kind}>" if column.mode == "REPEATED" else kind
 
 
 def _retry() -> Any:

@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlglot import exp
-
 from include.settings import ROOT
 from include.warehouse import models
 from include.warehouse.engine import DATASETS, Table
@@ -38,9 +36,6 @@ GOLDEN_FIELDS = {
     "seen_at": "When the source last changed the record, UTC.",
 }
 """Columns of `marts.golden_fields`, which is put together from fields/*.sql and has no file of its own."""
-
-NAMED_SHORTER = {"INTEGER": "INT64", "HUGEINT": "INT64", "DECIMAL": "NUMERIC"}
-"""DuckDB's types that stand for another one on BigQuery; a decimal's precision is the engine's choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +105,7 @@ def catalog() -> dict[str, CatalogTable]:
         for name in sorted(f"{layer}.{table}" for table in engine.tables(layer)):
             said = written.get(name, Meaning("", {}, ""))
             columns = [
-                CatalogColumn(column, _google_type(kind), _meaning(said, column), is_personal(name, column))
+                CatalogColumn(column, kind, _meaning(said, column), is_personal(name, column))
                 for column, kind in engine.columns(name).items()
             ]
             found[name] = CatalogTable(name, said.table, tuple(columns), said.file)
@@ -177,13 +172,3 @@ def _meaning(said: Meaning, column: str) -> str:
 
 def _shown(path: Path) -> str:
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
-
-
-def _google_type(kind: str) -> str:
-    """A DuckDB type's GoogleSQL name: `VARCHAR[]` is ARRAY<STRING>."""
-    if kind.endswith("[]"):
-        return f"ARRAY<{_google_type(kind[:-2])}>"
-    plain = kind.partition("(")[0]
-    if plain in NAMED_SHORTER:
-        return NAMED_SHORTER[plain]
-    return exp.DataType.build(kind, dialect="duckdb").sql(dialect="bigquery")

@@ -23,6 +23,8 @@ from include.warehouse.render import GENERATED, Names, for_duckdb, generated_nam
 COPIED = ("identity", "marts", "segments", "activation", "ops", "quarantine")
 """Datasets a reader needs; raw and staging stay with the writer."""
 POINTER = "read.current"
+NAMED_SHORTER = {"INTEGER": "INT64", "HUGEINT": "INT64", "DECIMAL": "NUMERIC"}
+"""Types that stand for another one on BigQuery; a decimal's precision is the engine's choice."""
 
 
 class DuckDBEngine:
@@ -94,7 +96,7 @@ class DuckDBEngine:
         if not rows:
             return
         names = list(rows[0])
-        types = self.columns(table)
+        types = self._types(table)
         unknown = [name for name in names if name not in types]
         if unknown:
             raise FixSettings(
@@ -141,7 +143,10 @@ class DuckDBEngine:
         return int(row[0]) if row else 0
 
     def columns(self, table: str) -> dict[str, str]:
-        """Column name -> DuckDB type; empty when there is no such table."""
+        """Column name -> GoogleSQL type; empty when there is no such table."""
+        return {name: google_type(kind) for name, kind in self._types(table).items()}
+
+    def _types(self, table: str) -> dict[str, str]:
         try:
             rows = self.connection.execute(f"DESCRIBE {self._name(table)}").fetchall()
         except duckdb.CatalogException:
@@ -283,6 +288,14 @@ def _open_writer(path: Path, wait_seconds: float) -> duckdb.DuckDBPyConnection:
 def _config() -> dict[str, str | bool | int | float | list[str]]:
     # Extensions come with the wheel; a download would need a network at the worst moment.
     return {"autoinstall_known_extensions": False, "preserve_insertion_order": False}
+
+
+def google_type(kind: str) -> str:
+    """A DuckDB type's GoogleSQL name: `VARCHAR[]` is ARRAY<STRING>."""
+    if kind.endswith("[]"):
+        return f"ARRAY<{google_type(kind[:-2])}>"
+    plain = kind.partition("(")[0]
+    return NAMED_SHORTER.get(plain) or exp.DataType.build(kind, dialect="duckdb").sql(dialect="bigquery")
 
 
 def _type(kind: str) -> str:

@@ -111,7 +111,7 @@ class Engine(Protocol):
         ...
 
     def columns(self, table: str) -> dict[str, str]:
-        """Column name -> engine type; empty when the table does not exist."""
+        """Column name -> GoogleSQL type (`ARRAY<STRING>`); empty when the table does not exist."""
         ...
 
     def tables(self, dataset: str) -> list[str]:

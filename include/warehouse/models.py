@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,9 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import sqlglot
 import yaml
+from sqlglot import exp
 
 from include.connect.errors import FixSettings
 from include.run import Run
@@ -20,10 +22,13 @@ from include.warehouse.engine import Engine, Statement, Table
 from include.warehouse.render import generated_name, inlined, literal, references
 from include.warehouse.schema import OPS, raw_table
 
+log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent
 QUARANTINE_DAYS = 30
 """How long a row that a check set aside is kept, on BigQuery by itself."""
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+NO_LOADS = {"seq_from": 0, "seq_to": 0, "loaded_from": BEGINNING}
+"""The window of loads that holds none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,7 @@ def ensure_all(engine: Engine, settings: Settings) -> None:
             engine.execute(
                 f"CREATE TABLE IF NOT EXISTS {model.name} CLUSTER BY _key "
                 f"AS SELECT * FROM ({windowed(model.sql)}) WHERE FALSE",
-                {**clock(None, settings), "seq_from": 0, "seq_to": 0, "loaded_from": BEGINNING},
+                {**clock(None, settings), **NO_LOADS},
             )
             _describe(engine, model.name, model.header["title"], model.header["columns"])
         quarantine = _quarantine(model)
@@ -194,7 +199,7 @@ def stage(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = 
         for model in staging_models():
             engine.execute(f"DELETE FROM {model.name} WHERE TRUE")
     seq_to = frontier(engine)
-    reached = {row["model"]: row for row in engine.query("SELECT model, seq, sql_hash FROM ops.staged")}
+    reached = {row["model"]: row for row in engine.query("SELECT model, seq, `sql` FROM ops.staged")}
     counts = " UNION ALL ".join(
         f"SELECT '{model.name}' AS name, COUNT(*) AS n FROM {_quarantine(model)}" for model in staging_models()
     )
@@ -216,15 +221,18 @@ def _stage_one(
     has_held: bool,
 ) -> int:
     quarantine = _quarantine(model)
-    sql_hash = hashlib.sha256(model.sql.encode()).hexdigest()
-    if reached is not None and reached["sql_hash"] != sql_hash:
-        # The SQL changed: what was typed by the old one is typed again from raw, and may have other columns.
-        engine.execute(f"DROP TABLE IF EXISTS {model.name}")
-        engine.execute(f"DROP TABLE IF EXISTS {quarantine}")
-        ensure_all(engine, settings)
-        reached, has_held = None, False
+    if reached is not None and reached["sql"] != model.sql:
+        added = added_columns(reached["sql"] or "", model.sql)
+        if added:
+            _add_columns(engine, model, added, settings)
+        else:
+            # What was typed by the old SQL is typed again from raw, and may have other columns.
+            engine.execute(f"DROP TABLE IF EXISTS {model.name}")
+            engine.execute(f"DROP TABLE IF EXISTS {quarantine}")
+            ensure_all(engine, settings)
+            reached, has_held = None, False
     seq_from = int(reached["seq"]) if reached else 0
-    if seq_from == seq_to and not has_held:
+    if seq_from == seq_to and not has_held and reached and reached["sql"] == model.sql:
         return 0
     columns = list(engine.columns(model.name))
     listed = ", ".join(columns)
@@ -241,6 +249,7 @@ def _stage_one(
     )
     count = int(engine.query("SELECT COUNT(*) AS n FROM scratch.batch")[0]["n"])
     same = "s._account = b._account AND s._key = b._key"
+    row = {"model": model.name, "seq": seq_to, "sql": model.sql, "as_of": run.as_of}
     engine.atomically(
         [
             # A late load may carry an older version than the one staged.
@@ -249,14 +258,35 @@ def _stage_one(
             f"DELETE FROM {model.name} AS s WHERE EXISTS (SELECT 1 FROM scratch.batch AS b WHERE {same})",
             f"INSERT INTO {model.name} ({listed}) SELECT {listed} FROM scratch.batch",
             f"DELETE FROM {quarantine} WHERE TRUE",
-            Statement("DELETE FROM ops.staged WHERE model = @model", {"model": model.name}),
-            Statement(
-                "INSERT INTO ops.staged (model, seq, sql_hash, staged_at) VALUES (@model, @seq, @sql_hash, @as_of)",
-                {"model": model.name, "seq": seq_to, "sql_hash": sql_hash, "as_of": run.as_of},
-            ),
+            Statement("DELETE FROM ops.staged WHERE model = @model", row),
+            Statement("INSERT INTO ops.staged (model, seq, `sql`, staged_at) VALUES (@model, @seq, @sql, @as_of)", row),
         ]
     )
     return count
+
+
+def added_columns(before: str, after: str) -> list[str]:
+    """Names of the columns that a SELECT has gained, where that is all that changed; else nothing."""
+    old, new = (sqlglot.parse_one(sql or "SELECT 1 AS nothing", read="bigquery") for sql in (before, after))
+    if not isinstance(old, exp.Select) or not isinstance(new, exp.Select):
+        return []
+    known = set(old.named_selects)
+    added = [name for name in new.named_selects if name not in known]
+    new.set("expressions", [column for column in new.expressions if column.alias_or_name in known])
+    return added if new == old else []
+
+
+def _add_columns(engine: Engine, model: Model, added: list[str], settings: Settings) -> None:
+    """Give the staged table its new columns; rows staged before have nothing in them until a full refresh."""
+    engine.execute(
+        f"CREATE OR REPLACE TABLE scratch.added AS SELECT {', '.join(added)} FROM ({windowed(model.sql)}) WHERE FALSE",
+        {**clock(None, settings), **NO_LOADS},
+    )
+    for table in (model.name, _quarantine(model)):
+        for name, kind in engine.columns("scratch.added").items():
+            engine.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {kind}")
+    _describe(engine, model.name, model.header["title"], model.header["columns"])
+    log.info("%s gained %s; rows staged before have none until a full refresh", model.name, ", ".join(added))
 
 
 def _quarantine(model: Model) -> str:

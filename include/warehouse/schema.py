@@ -45,7 +45,7 @@ STAGED = Table(
     (
         Column("model", "STRING", "staging table"),
         Column("seq", "INT64", "greatest load staged so far"),
-        Column("sql_hash", "STRING", "hash of the model's SQL; another hash rebuilds the table from raw"),
+        Column("sql", "STRING", "the model's SQL then; columns new since are added, any other change rebuilds"),
         Column("staged_at", "TIMESTAMP", "clock of the run that staged last"),
     ),
     "How far each staging table has come.",

@@ -27,7 +27,7 @@ from include.warehouse.identity.explain import explain
 from include.warehouse.identity.nodes import fill
 from include.warehouse.identity.overrides import Overrides
 from include.warehouse.identity.stitch import stitch
-from include.warehouse.models import BEGINNING, published, stage
+from include.warehouse.models import BEGINNING, published, stage, staging_models
 
 sys.path.insert(0, str(ROOT / "tests" / "journeys"))
 from road import SEGMENT, Road, company
@@ -66,7 +66,12 @@ def _check(road: Road) -> None:
 def _change(road: Road) -> None:
     """What makes the next turn take the ways it seldom takes."""
     with road.here() as settings, connect(settings) as engine:
-        engine.execute("UPDATE ops.staged SET sql_hash = 'older SQL' WHERE model = 'staging.mailchimp__lists'")
+        engine.execute("UPDATE ops.staged SET `sql` = 'SELECT 7 AS other' WHERE model = 'staging.mailchimp__lists'")
+        members = next(model for model in staging_models() if model.name == "staging.mailchimp__members")
+        before = "\n".join(line for line in members.sql.splitlines() if " AS phone," not in line)
+        engine.execute(
+            "UPDATE ops.staged SET `sql` = @before WHERE model = @name", {"before": before, "name": members.name}
+        )
         engine.execute("UPDATE activation.state SET customer_id = 'an id of a merged person' WHERE TRUE")
         engine.execute(f"CREATE OR REPLACE TABLE {OLD} AS SELECT 1 AS n")
 

@@ -23,7 +23,7 @@ def test_what_differs_from_the_declaration_is_named(engine) -> None:
     engine.execute("CREATE TABLE staging.odd__rows AS SELECT 'a' AS kept, 1 AS counted, 2 AS extra")
     declared = Columns({"kept": "STRING", "counted": "STRING", "gone": "TIMESTAMP"})
     wrong = wrong_columns(engine, "staging.odd__rows", declared)
-    assert wrong == ["gone is missing", "extra is not declared", "counted is INTEGER, declared STRING"]
+    assert wrong == ["gone is missing", "extra is not declared", "counted is INT64, declared STRING"]
 
 
 def test_two_expectations_of_one_name_are_refused() -> None:

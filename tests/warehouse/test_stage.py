@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -165,7 +166,7 @@ def test_load_by_load_gives_what_all_loads_at_once_give(fresh: Engine, versions:
         load(fresh, seq, version)
         models.stage(fresh, run(seq), SETTINGS)
     step_by_step = staged(fresh)
-    fresh.execute("UPDATE ops.staged SET sql_hash = 'of an older file' WHERE TRUE")
+    fresh.execute("UPDATE ops.staged SET `sql` = 'SELECT 7 AS other_column' WHERE TRUE")
     models.stage(fresh, run(9), SETTINGS)
 
     assert step_by_step == staged(fresh)
@@ -228,12 +229,45 @@ def test_changed_sql_is_applied_to_all_of_raw_again(fresh: Engine) -> None:
     models.stage(fresh, run(1), SETTINGS)
     undisturbed = contents(fresh)
     fresh.execute(f"CREATE OR REPLACE TABLE {CONTACTS} AS SELECT 'main' AS _account, '1' AS _key, 7 AS other_column")
-    fresh.execute(f"UPDATE ops.staged SET sql_hash = 'of an older file' WHERE model = '{CONTACTS}'")
+    fresh.execute(f"UPDATE ops.staged SET `sql` = 'SELECT 7 AS other_column' WHERE model = '{CONTACTS}'")
 
     summary = models.stage(fresh, run(1), SETTINGS)
 
     assert contents(fresh) == undisturbed
     assert summary.rows[CONTACTS] == 2
+
+
+def test_a_new_column_is_added_without_typing_history_again(
+    fresh: Engine, contacts_only: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(fresh, 1, contact("1", 10, "one@oak.example"), contact("2", 10, "two@oak.example"))
+    models.stage(fresh, run(1), SETTINGS)
+    (model,) = models.staging_models()
+    grown = replace(model, sql=model.sql.replace("SELECT\n", "SELECT\n  LENGTH(_key) AS key_length,\n", 1))
+    monkeypatch.setattr(models, "staging_models", lambda: (grown,))
+    load(fresh, 2, contact("1", 11, "one@oak.example"))
+
+    assert models.stage(fresh, run(2), SETTINGS).rows[CONTACTS] == 1
+    rows = fresh.query(f"SELECT _key, key_length FROM {CONTACTS} ORDER BY _key")
+    assert rows == [{"_key": "1", "key_length": 1}, {"_key": "2", "key_length": None}]
+    assert models.stage(fresh, run(3), SETTINGS).rows[CONTACTS] == 0
+
+    models.stage(fresh, run(4), SETTINGS, full_refresh=True)
+    assert [row["key_length"] for row in fresh.query(f"SELECT key_length FROM {CONTACTS}")] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("after", "added"),
+    [
+        ("SELECT a AS x, c AS z FROM raw.s__t WHERE TRUE", ["z"]),
+        ("SELECT c AS z, a AS x FROM raw.s__t WHERE TRUE", ["z"]),
+        ("SELECT b AS x, c AS z FROM raw.s__t WHERE TRUE", []),
+        ("SELECT a AS x, c AS z FROM raw.s__t WHERE FALSE", []),
+        ("SELECT c AS z FROM raw.s__t WHERE TRUE", []),
+    ],
+)
+def test_only_a_select_that_gained_columns_and_nothing_else_has_gained_columns(after: str, added: list[str]) -> None:
+    assert models.added_columns("SELECT a AS x FROM raw.s__t WHERE TRUE", after) == added
 
 
 class Killed(BaseException):
