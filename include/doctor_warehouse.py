@@ -126,11 +126,12 @@ def _datasets(client: bigquery.Client, settings: Settings) -> Iterator[Finding]:
     """Whether each dataset is there, in the right location, or can be made."""
     from google.api_core.exceptions import Forbidden, NotFound
 
+    from include.warehouse.bigquery import PARTS
     from include.warehouse.engine import DATASETS
 
     wanted = settings.bigquery_location.upper()
     missing, right = [], 0
-    for name in (f"{settings.dataset_prefix}{dataset}" for dataset in (*DATASETS, "scratch")):
+    for name in (f"{settings.dataset_prefix}{dataset}" for dataset in (*DATASETS, PARTS)):
         try:
             location = str(client.get_dataset(name, retry=_once(), timeout=ASK_SECONDS).location or "").upper()
         except NotFound:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,12 +16,14 @@ from include.settings import Settings
 from include.warehouse.bigquery_jobs import Jobs, field, google_type
 from include.warehouse.engine import DATASETS, Part, Statement, Table
 from include.warehouse.personal import is_personal
-from include.warehouse.render import Names, parameters, parse, quoted, render
+from include.warehouse.render import Names, literal, parameters, parse, quoted, references, render
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-SCRATCH_HOURS = 24
+PARTS = "parts"
+"""Dataset of landing parts on their way into raw tables; its tables expire by themselves."""
+PARTS_HOURS = 24
 PART_FIELDS = (("_key", "STRING"), ("_extracted_at", "TIMESTAMP"), ("_payload", "JSON"))
 
 
@@ -49,7 +50,7 @@ class BigQueryEngine:
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Rows of a SELECT as dicts; JSON columns as text."""
-        rows = self.jobs.query(*self._spelled(sql, params)).result()
+        rows = self._job(sql, params).result()
         json_columns = {column.name for column in rows.schema if column.field_type == "JSON"}
         return [
             {
@@ -61,7 +62,7 @@ class BigQueryEngine:
 
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
         """Run one statement as one query job; returns the rows it changed."""
-        job = self.jobs.query(*self._spelled(sql, params))
+        job = self._job(sql, params)
         return int(job.num_dml_affected_rows or 0)
 
     def estimate(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
@@ -76,6 +77,7 @@ class BigQueryEngine:
         """
         script: list[str] = []
         params: dict[str, Any] = {}
+        in_session = False
         for number, item in enumerate(statements):
             statement = Statement(item) if isinstance(item, str) else item
             if isinstance(parse(statement.sql), (exp.Create, exp.Drop, exp.Alter)):
@@ -88,9 +90,16 @@ class BigQueryEngine:
             spelled, used = self._spelled(tree.sql(dialect="bigquery"), own)
             script.append(spelled)
             params |= used
-        if script:
-            body = ";\n".join(script)
-            self.jobs.query(f"BEGIN TRANSACTION;\n{body};\nCOMMIT TRANSACTION;", params)
+            in_session = in_session or _uses_scratch(statement.sql)
+        if not script:
+            return
+        body = ";\n".join(script)
+        try:
+            self.jobs.query(f"BEGIN TRANSACTION;\n{body};\nCOMMIT TRANSACTION;", params, in_session=in_session)
+        except BaseException:
+            # In a session a transaction outlives the statement that failed in it.
+            self.jobs.end_session()
+            raise
 
     def ensure(self, tables: Iterable[Table]) -> None:
         """Create missing tables with their layout; add declared columns.
@@ -140,6 +149,9 @@ class BigQueryEngine:
         """Insert rows by one load job."""
         if not rows:
             return
+        if table.startswith("scratch."):
+            self._insert(table, rows)
+            return
         have = {column.name: column for column in self.client.get_table(self._id(table)).schema}
         unknown = [name for name in rows[0] if name not in have]
         if unknown:
@@ -150,16 +162,21 @@ class BigQueryEngine:
             )
         self.jobs.load_rows(rows, self._id(table), [have[name] for name in rows[0]])
 
+    def _insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows into a temporary table, which no load job reaches."""
+        names = list(rows[0])
+        values = exp.values([tuple(literal(row[name]) for name in names) for row in rows]).sql(dialect="bigquery")
+        self.execute(f"INSERT INTO {table} ({', '.join(names)}) {values}")
+
     def load_parts(
         self, table: str, parts: Sequence[Part], stamp: Mapping[str, Any], also: Sequence[Statement] = ()
     ) -> int:
         """Load each part into a table of its own, all at once, then swap them all in with one transaction."""
         schema = [field(name, kind) for name, kind in PART_FIELDS]
-        # Without this process's suffix: whoever repeats the load finds the same tables.
-        own = BigQueryEngine(self.client, self.settings, replace(self.names, scratch_suffix=""), self.jobs)
-        staged = [f"scratch.load__{table.partition('.')[2]}__{part.sha256[:20]}" for part in parts]
+        # Whoever repeats the load finds the same tables.
+        staged = [f"{PARTS}.{table.partition('.')[2]}__{part.sha256[:20]}" for part in parts]
         jobs = [
-            self.jobs.start_load(part.uri, own._id(name), schema, f"{stamp['_run_id']} {part.number} {part.sha256}")
+            self.jobs.start_load(part.uri, self._id(name), schema, f"{stamp['_run_id']} {part.number} {part.sha256}")
             for part, name in zip(parts, staged, strict=True)
         ]
         for job in jobs:
@@ -175,13 +192,16 @@ class BigQueryEngine:
             )
             for part, name in zip(parts, staged, strict=True)
         ]
-        own.atomically([*statements, *also])
+        self.atomically([*statements, *also])
         return int(self.query(f"SELECT COUNT(*) AS n FROM {table} WHERE {mine}", run)[0]["n"])
 
     def columns(self, table: str) -> dict[str, str]:
         """Column name -> GoogleSQL type; empty when there is no such table."""
         from google.api_core.exceptions import NotFound
 
+        if table.startswith("scratch."):
+            answer = self._job(f"SELECT * FROM {table} LIMIT 0", None).result()
+            return {column.name: google_type(column) for column in answer.schema}
         try:
             return {column.name: google_type(column) for column in self.client.get_table(self._id(table)).schema}
         except NotFound:
@@ -204,26 +224,23 @@ class BigQueryEngine:
         """Nothing to copy: readers query the views themselves."""
 
     def prepare(self) -> None:
-        """Create the datasets that are missing; scratch tables expire by themselves."""
+        """Create the datasets that are missing."""
         from google.cloud import bigquery
 
         have = {item.dataset_id for item in self.client.list_datasets()}
-        for dataset in (*DATASETS, "scratch"):
+        for dataset in (*DATASETS, PARTS):
             name = f"{self.names.prefix}{dataset}"
             if name in have:
                 continue
             made = bigquery.Dataset(f"{self.client.project}.{name}")
             made.location = self.settings.bigquery_location
             made.labels = {key: value for key, value in self.jobs.labels.items() if key in ("app", "env")}
-            if dataset == "scratch":
-                made.default_table_expiration_ms = SCRATCH_HOURS * 3600 * 1000
+            if dataset == PARTS:
+                made.default_table_expiration_ms = PARTS_HOURS * 3600 * 1000
             self.client.create_dataset(made, exists_ok=True)
 
-    def forget_scratch(self) -> None:
-        """Drop this process's scratch tables; those of a killed one expire."""
-        for name in self.tables("scratch"):
-            if name.endswith(f"__{self.names.scratch_suffix}"):
-                self.client.delete_table(f"{self.client.project}.{self.names.prefix}scratch.{name}", not_found_ok=True)
+    def _job(self, sql: str, params: Mapping[str, Any] | None) -> Any:
+        return self.jobs.query(*self._spelled(sql, params), in_session=_uses_scratch(sql))
 
     def _spelled(self, sql: str, params: Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
         """The statement in BigQuery's names, and the parameters it uses; NULL is written out, for it has no type."""
@@ -268,15 +285,19 @@ def open_client(settings: Settings) -> Iterator[bigquery.Client]:
 
 @contextmanager
 def open_bigquery(settings: Settings) -> Iterator[BigQueryEngine]:
-    """An engine on BigQuery, datasets created; its scratch tables are its own and go with it."""
+    """An engine on BigQuery, datasets created; its temporary tables are its own and go with it."""
     with open_client(settings) as client:
-        names = Names("bigquery", prefix=settings.dataset_prefix, scratch_suffix=secrets.token_hex(4))
-        engine = BigQueryEngine(client, settings, names)
+        engine = BigQueryEngine(client, settings, Names("bigquery", prefix=settings.dataset_prefix))
         engine.prepare()
         try:
             yield engine
         finally:
-            engine.forget_scratch()
+            engine.jobs.end_session()
+
+
+def _uses_scratch(sql: str) -> bool:
+    """Whether a statement needs the temporary tables of this process's session."""
+    return any(name.startswith("scratch.") for name in references(sql))
 
 
 def _schema_hash(table: Table, policy_tag: str | None) -> str:

@@ -43,9 +43,16 @@ class Jobs:
         self.client = client
         self.settings = settings
         self.labels = labels(settings)
+        self.session: str | None = None
 
-    def query(self, sql: str, params: Mapping[str, Any], *, dry_run: bool = False) -> Any:
+    def query(self, sql: str, params: Mapping[str, Any], *, dry_run: bool = False, in_session: bool = False) -> Any:
         """Run one statement or script; returns the job once it ended.
+
+        Args:
+            sql: what BigQuery is to run.
+            params: values of its `@parameters`.
+            dry_run: only say what it would read.
+            in_session: run it in this process's session, where its temporary tables are; the first one begins it.
 
         Raises:
             FixCredentials: the account may not.
@@ -61,8 +68,24 @@ class Jobs:
             dry_run=dry_run,
         )
         config.job_timeout_ms = self.settings.bigquery_timeout_seconds * 1000
+        if in_session and self.session is not None:
+            config.connection_properties = [bigquery.ConnectionProperty("session_id", self.session)]
+        elif in_session:
+            config.create_session = True
         job = self.client.query(sql, job_config=config, job_retry=_retry())
-        return job if dry_run else self.wait(job)
+        if dry_run:
+            return job
+        self.wait(job)
+        if config.create_session and job.session_info is not None:
+            self.session = job.session_info.session_id
+        return job
+
+    def end_session(self) -> None:
+        """Drop this process's temporary tables and undo an open transaction; a killed process's end by themselves."""
+        if self.session is None:
+            return
+        self.query("CALL BQ.ABORT_SESSION()", {}, in_session=True)
+        self.session = None
 
     def load_rows(self, rows: Sequence[Mapping[str, Any]], target: str, schema: Sequence[Any]) -> None:
         """Append rows by one load job: atomic, free, and visible at once (row streaming is neither)."""

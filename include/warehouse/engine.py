@@ -12,7 +12,7 @@ from include.settings import Settings
 from include.warehouse.render import Names
 
 DATASETS = ("raw", "staging", "identity", "marts", "segments", "activation", "quarantine", "ops", "generations")
-"""Real datasets. `scratch` also exists in SQL: private to one process on DuckDB, expiring on BigQuery."""
+"""Real datasets. `scratch` also exists in SQL: temporary tables, private to one connection and gone with it."""
 
 
 @dataclass(frozen=True, slots=True)

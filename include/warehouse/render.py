@@ -28,17 +28,14 @@ class Names:
     generation: str | None = None
     prefix: str = ""
     project: str | None = None
-    scratch_suffix: str = ""
     foreign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def physical(self, dataset: str, table: str) -> tuple[str, ...]:
         """The name's parts, outermost first: `("generations", "marts__customers__<generation>")`."""
         if dataset in self.foreign:
             return (*self.foreign[dataset], table)
-        if dataset == "scratch" and self.dialect == "duckdb":
-            return ("temp", "main", f"scratch__{table}")
         if dataset == "scratch":
-            table = f"{table}__{self.scratch_suffix}" if self.scratch_suffix else table
+            return ("temp", "main", f"scratch__{table}") if self.dialect == "duckdb" else ("_SESSION", table)
         if dataset in GENERATED and self.generation is not None:
             dataset, table = "generations", generated_name(dataset, table, self.generation)
         parts = (f"{self.prefix}{dataset}", table)
@@ -108,6 +105,11 @@ def render(sql: str, names: Names, values: Mapping[str, Any] | None = None) -> s
     for node in list(tree.find_all(exp.Parameter)):
         if values and node.name in values:
             node.replace(literal(values[node.name]))
+    made = tree.find(exp.Table) if isinstance(tree, exp.Create) else None
+    if made is not None and (made.db == "_SESSION" or made.catalog == "temp"):
+        properties = tree.args.get("properties") or exp.Properties(expressions=[])
+        properties.append("expressions", exp.TemporaryProperty())
+        tree.set("properties", properties)
     if names.dialect == "duckdb":
         tree = tree.transform(for_duckdb)
     return tree.sql(dialect=names.dialect, unsupported_level=ErrorLevel.IGNORE)
@@ -148,8 +150,4 @@ def for_duckdb(node: exp.Expr) -> exp.Expr:
         return exp.Lower(this=folded) if node.args.get("is_casefold") else folded
     if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.DECIMAL and not node.expressions:
         return exp.DataType.build("DECIMAL(38, 9)", dialect="duckdb")  # what NUMERIC holds on BigQuery
-    if isinstance(node, exp.Create) and (made := node.find(exp.Table)) is not None and made.catalog == "temp":
-        properties = node.args.get("properties") or exp.Properties(expressions=[])
-        properties.append("expressions", exp.TemporaryProperty())
-        node.set("properties", properties)
     return node

@@ -35,7 +35,7 @@ Path = tuple[str, ...]
 """A table's name: dataset and table, with the project before them where the SQL names it."""
 Change = tuple[Path, Columns | None] | None
 """What a statement does: a table (empty for a query's answer) and its columns now, None when it is dropped."""
-CREATED = re.compile(r"^CREATE (OR REPLACE )?(TABLE|VIEW) (IF NOT EXISTS )?\S+")
+CREATED = re.compile(r"^CREATE (OR REPLACE )?(TEMPORARY )?(TABLE|VIEW) (IF NOT EXISTS )?\S+")
 GENERATION = re.compile(r"__\d{8}t\d{6}z_[0-9a-f]{8}\b")
 QUOTED = re.compile(r"`\w+`(?:[.]`\w+`)+")
 
@@ -171,6 +171,7 @@ class Answered:
 
     schema: tuple[bigquery.SchemaField, ...] = ()
     num_dml_affected_rows: int = 0
+    session_info: bigquery.SessionInfo = field(default_factory=lambda: bigquery.SessionInfo({"sessionId": "analyzed"}))
     job_id: str = "analyzed"
 
     def result(self) -> Answered:

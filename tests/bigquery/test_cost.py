@@ -70,7 +70,7 @@ def test_a_dry_run_is_sent_and_writes_nothing(engine: BigQueryEngine) -> None:
 def test_the_command_prints_a_bill_and_changes_nothing(
     engine: BigQueryEngine, emulator: str, project: str, tmp_path: Path
 ) -> None:
-    before = {dataset: engine.tables(dataset) for dataset in ("scratch", "generations", "segments", "staging")}
+    before = {dataset: engine.tables(dataset) for dataset in ("parts", "generations", "segments", "staging")}
     connection = {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": project}}
     done = subprocess.run(
         [sys.executable, "-m", "include.cli", "models", "cost", "--runs-per-day", "48", *ASKED],

@@ -33,7 +33,7 @@ GENERATION = "20261120T000000Z-AbCd0123"
             "marts.a",
             ("p", "dev_generations", "marts__a__20261120t000000z_abcd0123"),
         ),
-        (Names("bigquery", scratch_suffix="run1"), "scratch.a", ("scratch", "a__run1")),
+        (Names("bigquery", prefix="dev_", project="p"), "scratch.a", ("_SESSION", "a")),
         (Names("bigquery", foreign={"segment": ("proj", "web")}, prefix="dev_"), "segment.a", ("proj", "web", "a")),
     ],
 )
@@ -59,10 +59,13 @@ def test_names_of_common_table_expressions_are_left_alone() -> None:
     assert references(sql) == {"raw.a"}
 
 
-def test_a_scratch_table_is_temporary_on_duckdb() -> None:
-    shown = render("CREATE OR REPLACE TABLE scratch.a AS SELECT 1 AS n", Names("duckdb"))
+def test_a_scratch_table_is_temporary() -> None:
+    made = "CREATE OR REPLACE TABLE scratch.a AS SELECT 1 AS n"
 
-    assert shown == 'CREATE OR REPLACE TEMPORARY TABLE "temp"."main"."scratch__a" AS SELECT 1 AS n'
+    embedded, production = render(made, Names("duckdb")), render(made, Names("bigquery"))
+
+    assert embedded == 'CREATE OR REPLACE TEMPORARY TABLE "temp"."main"."scratch__a" AS SELECT 1 AS n'
+    assert production == "CREATE OR REPLACE TEMPORARY TABLE `_SESSION`.`a` AS SELECT 1 AS n"
 
 
 def test_parameters_are_named_and_only_those_used_are_asked_for() -> None:
