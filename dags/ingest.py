@@ -1,16 +1,19 @@
 """Pulls one account of a source into landing and loads what landed into raw.
 
 `kind` `backfill` reads the range from `start` to `end` again without moving the cursor. When nothing
-new arrived the load ends as skipped and nothing downstream starts.
+new arrived the load ends as skipped and nothing downstream starts. The collector's DAG only loads.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from include import steps, wiring
+from include.collector import NAME
+from include.collector.ingest import load_collected
 from include.settings import read_settings
 from include.sources import get_source
 
@@ -21,21 +24,18 @@ PARAMS = {
     "start": Param(None, type=["null", "string"], description="backfill: first day, 2026-01-31"),
     "end": Param(None, type=["null", "string"], description="backfill: where the range ends"),
 }
+COMMON = {"catchup": False, "max_active_runs": 1, "default_args": wiring.task_defaults(), "doc_md": __doc__}
 
 
 def ingest_dag(source: str, account: str) -> DAG:
     """One DAG per account: pull, load."""
-    declared = get_source(source)
     with DAG(
         wiring.ingest_dag_id(source, account),
-        description=f"{declared.title}: pull and load",
+        description=f"{get_source(source).title}: pull and load",
         schedule="@hourly",
-        catchup=False,
-        max_active_runs=1,
+        **COMMON,
         params=PARAMS,
-        default_args=wiring.task_defaults(),
         tags=[wiring.Tag.SOURCE.of(source), wiring.Tag.LAYER.of("raw"), wiring.Tag.IMPACT.of("tier_1")],
-        doc_md=__doc__,
     ) as dag:
 
         @task
@@ -50,6 +50,26 @@ def ingest_dag(source: str, account: str) -> DAG:
     return dag
 
 
+def collector_dag(seconds: int) -> DAG:
+    """What vendors sent by themselves."""
+    with DAG(
+        f"ingest_{NAME}",
+        description="Collector: load what webhooks, calls, pixels and links brought",
+        schedule=timedelta(seconds=seconds),
+        **COMMON,
+        tags=[wiring.Tag.SOURCE.of(NAME), wiring.Tag.LAYER.of("raw"), wiring.Tag.IMPACT.of("tier_1")],
+    ) as dag:
+
+        @task(pool=wiring.POOL, outlets=[wiring.raw_asset(NAME)])
+        def load() -> dict[str, Any]:
+            return load_collected(wiring.current_run())
+
+        load()
+    return dag
+
+
 for name, account in wiring.enabled_accounts(read_settings()):
     if wiring.is_wanted(wiring.ingest_dag_id(name, account)):
         globals()[wiring.ingest_dag_id(name, account)] = ingest_dag(name, account)
+if read_settings().collector and wiring.is_wanted(f"ingest_{NAME}"):
+    globals()[f"ingest_{NAME}"] = collector_dag(read_settings().collector_load_seconds)

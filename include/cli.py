@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from include.cli_collector import collector
 from include.cli_models import models_app
 from include.connect.errors import FixSettings, StitchlineError
 from include.doctor import doctor
@@ -35,6 +36,7 @@ app.add_typer(sync_app, name="sync")
 app.add_typer(identity_app, name="identity")
 app.add_typer(models_app, name="models")
 app.command()(doctor)
+app.command()(collector)
 
 FAILED, WRONG, HELD = 1, 2, 3
 """Exit codes: a stage failed; something must be corrected; a plan waits for approval."""

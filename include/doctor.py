@@ -227,8 +227,7 @@ def check_sources(settings: Settings, *, online: bool = False) -> Iterator[Findi
 def check_destinations(settings: Settings) -> Iterator[Finding]:
     """Whether each enabled destination's connection is there, with its credentials, and may be written to."""
     from include.connect.connection import read_connection
-    from include.destinations import all_destinations, get_destination
-    from include.sources import get_source
+    from include.destinations import all_destinations, api_of, get_destination
 
     if not settings.syncs:
         yield Finding("note", "destinations", "none is switched on; STITCHLINE_SYNCS names them")
@@ -238,7 +237,7 @@ def check_destinations(settings: Settings) -> Iterator[Finding]:
         except StitchlineError as error:
             yield Finding("BAD", f"destination {name}", str(error))
             continue
-        found, connection = _connection(f"destination {name}", get_source(destination.connection))
+        found, connection = _connection(f"destination {name}", api_of(destination))
         if found.state == "ok" and connection is not None and not connection.allows_writes(settings.env):
             wanted = f'{{"allow_writes_in": ["{settings.env}"]}}'
             found = found._replace(detail=f"{found.detail}; only planned, until its extra holds {wanted}")

@@ -42,11 +42,29 @@ class Settings(BaseSettings):
     bigquery_policy_tag: str | None = Field(
         None, description="policy tag (projects/../taxonomies/../policyTags/..) of columns that hold personal data"
     )
+    collector: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="comma-separated: vendors whose webhooks are taken (sendgrid, mailchimp:eu), segment, hook, email",
+    )
+    collector_url: str | None = Field(None, description="the collector's public address, which some signatures cover")
+    collector_spool: Path | None = Field(None, description="where requests are kept until landed; default <home>/<env>")
+    collector_any_disk: bool = Field(False, description="let the spool be on tmpfs or a container's own layer")
+    collector_roll_seconds: float = Field(240, gt=0, description="a file of the spool is landed when it is this old")
+    collector_roll_bytes: int = Field(64 * 2**20, gt=0, description="or this large")
+    collector_max_bytes: int = Field(5 * 2**20, gt=0, description="largest body of one request")
+    collector_rate: float = Field(200, gt=0, description="requests per second of one caller, over a few seconds")
+    collector_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("*",), description="web sites (https://www.example.com) whose pages may send to the collector, or * for any"
+    )
+    collector_redirect_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="hosts to which links in mails may lead; *.example.com for all below"
+    )
+    collector_load_seconds: int = Field(300, ge=1, description="how often ingest_collector loads what was landed")
     alert_connection: str = Field("slack_alerts", description="Airflow connection id of the Slack webhook")
     ui_url: str = Field("http://127.0.0.1:8080", description="where people open the Airflow UI, for links in messages")
     encryption_key: str | None = Field(None, description="Fernet key of the tokens in the state store")
 
-    @field_validator("sources", "syncs", mode="before")
+    @field_validator("sources", "syncs", "collector", "collector_origins", "collector_redirect_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -64,6 +82,11 @@ class Settings(BaseSettings):
         if self.landing is None:
             return str(self.root / "landing")
         return f"{self.landing.rstrip('/')}/{self.env}"
+
+    @property
+    def spool(self) -> Path:
+        """Where the collector keeps requests until they are landed, separate per environment."""
+        return self.root / "spool" if self.collector_spool is None else self.collector_spool / self.env
 
     @property
     def dataset_prefix(self) -> str:

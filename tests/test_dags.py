@@ -81,6 +81,7 @@ def writes(dag: DAG) -> set[str]:
 def dags(monkeypatch: pytest.MonkeyPatch) -> dict[str, DAG]:
     monkeypatch.setenv("STITCHLINE_SOURCES", "*")
     monkeypatch.setenv("STITCHLINE_SYNCS", "*")
+    monkeypatch.setenv("STITCHLINE_COLLECTOR", "segment")
     return load()
 
 
@@ -95,7 +96,7 @@ def test_every_dag_keeps_the_policy(dags: dict[str, DAG]) -> None:
 
 
 def test_every_source_segment_and_sync_has_its_dag(dags: dict[str, DAG]) -> None:
-    wanted = {f"ingest_{name}" for name in all_sources()} | {"unify"}
+    wanted = {f"ingest_{name}" for name in all_sources()} | {"ingest_collector", "unify"}
     for segment in all_segments().values():
         wanted |= {f"segment_{segment.name}"} | {f"sync_{segment.name}__{spec.to}" for spec in segment.header.syncs}
     assert wanted <= dags.keys()

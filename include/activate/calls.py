@@ -11,14 +11,16 @@ from include.activate.destination import BatchRejected
 from include.connect.errors import RetryLater
 
 if TYPE_CHECKING:
-    from include.connect.http import Answer, Session
+    from include.connect.http import Answer, Params, Session
 
 REFUSALS = (400, 404, 409, 413, 422)
 QUICK_SECONDS = 60.0
 """A call that failed sooner than this was not yet waited for; it is repeated here."""
 
 
-async def write(session: Session, method: str, path: str, body: Any, *, label: str) -> Answer:
+async def write(
+    session: Session, method: str, path: str, body: Any = None, *, form: Params | None = None, label: str
+) -> Answer:
     """Make a call whose effect is the same when it arrives twice; its decoded answer is `.value`.
 
     Raises:
@@ -30,7 +32,14 @@ async def write(session: Session, method: str, path: str, body: Any, *, label: s
         started = time.monotonic()
         try:
             answer = await session.send(
-                method, path, json=body, safe_to_repeat=True, accept=REFUSALS, label=label, decode=msgspec.json.decode
+                method,
+                path,
+                json=body,
+                form=form,
+                safe_to_repeat=True,
+                accept=REFUSALS,
+                label=label,
+                decode=msgspec.json.decode,
             )
             break
         except RetryLater:
@@ -39,20 +48,27 @@ async def write(session: Session, method: str, path: str, body: Any, *, label: s
             attempt += 1
             await session.back_off(attempt, "the vendor failed", label)
     if answer.status in REFUSALS:
-        raise BatchRejected(*_refusal(answer), answer.request_id)
+        raise BatchRejected(*refusal(answer), answer.request_id)
     return answer
 
 
-def _refusal(answer: Answer) -> tuple[str, str]:
-    """Code and message of a vendor's error envelope."""
+def refusal(answer: Answer) -> tuple[str, str]:
+    """Code and message of a vendor's error envelope, whatever its shape."""
     try:
         said = answer.json()
     except msgspec.DecodeError:
         said = None
+    if isinstance(said, dict):
+        inner = said.get("error") or said.get("errors")
+        said = inner if isinstance(inner, dict | list) else said
+    if isinstance(said, list):
+        said = said[0] if said else None
     if not isinstance(said, dict):
         return f"http_{answer.status}", ""
-    code = next(
-        (said[name] for name in ("category", "error", "title", "code") if isinstance(said.get(name), str)), None
-    )
-    message = next((said[name] for name in ("message", "description", "detail") if isinstance(said.get(name), str)), "")
-    return code or f"http_{answer.status}", message
+    code = _first(said, ("category", "errorCode", "error_code", "error", "title", "code", "field", "type"))
+    return code or f"http_{answer.status}", _first(said, ("message", "description", "detail", "error")) or ""
+
+
+def _first(said: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    found = (said.get(name) for name in names)
+    return next((str(value) for value in found if isinstance(value, str | int) and not isinstance(value, bool)), None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from include.connect.http import Session
+    from include.connect.source import Source
 
 Operation = Literal["enter", "update", "leave"]
 Mode = Literal["mirror", "upsert", "add_only", "update_only"]
@@ -77,7 +78,7 @@ class Destination:
     Args:
         name: also the file's name, and what a segment's header writes after `to:`.
         title: one line for people.
-        connection: the source whose Airflow connection and budget it shares.
+        connection: the source whose Airflow connection and budget it shares; the name of `api` where that is set.
         key: column of `marts.customers` holding what the vendor knows the person by.
         batch: the most rows the vendor takes in one call.
         target: the header option that names what is set (`tag` or `field`).
@@ -90,6 +91,7 @@ class Destination:
         consent: consent without which nobody is sent, whatever the header says.
         takes_fields: whether a header may map fields.
         concurrency: calls in flight at once; the vendor's budget paces them besides.
+        api: where it is and how calls sign in, where that is no source's.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Destination:
     takes_fields: bool = False
     modes: tuple[Mode, ...] = MODES
     concurrency: int = 4
+    api: Source | None = None
 
     def sender(self, operation: Operation) -> Send:
         """The function that sends an operation."""

@@ -19,7 +19,7 @@ from include.activate.segment import Segment, get_segment
 from include.activate.tables import ensure_tables
 from include.connect.connection import Connection, read_connection
 from include.connect.errors import FixSettings, StopSync
-from include.destinations import get_destination
+from include.destinations import api_of, get_destination
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Engine
@@ -226,12 +226,11 @@ async def _send_all(
 @asynccontextmanager
 async def _session(destination: Destination, settings: Settings, connection: Connection) -> AsyncIterator[Session]:
     from include.connect.http import Session
-    from include.sources import get_source
     from include.state.store import Store
 
     writable = connection.allows_writes(settings.env)
     with Store.open(settings) as store:
-        async with Session(get_source(destination.connection), connection, store, writable=writable) as session:
+        async with Session(api_of(destination), connection, store, writable=writable) as session:
             yield session
 
 

@@ -13,8 +13,12 @@ from isal import igzip, isal_zlib
 from include.connect.cursor import instant
 from include.connect.records import BrokenAnswer
 
-REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-hubspot-correlation-id", "x-zendesk-request-id", "cf-ray")
-REQUEST_ID_FIELDS = ("correlationId", "instance", "request_id")
+REQUEST_ID_HEADERS = (
+    *("x-request-id", "request-id", "x-hubspot-correlation-id", "x-zendesk-request-id", "x-amzn-requestid"),
+    *("xero-correlation-id", "x-sfdc-request-id"),
+    "cf-ray",
+)
+REQUEST_ID_FIELDS = ("correlationId", "instance", "request_id", "operation_id")
 RESET_HEADERS = ("x-ratelimit-reset", "ratelimit-reset", "x-rate-limit-reset", "rate-limit-reset")
 DAMAGED: tuple[type[Exception], ...] = (EOFError, OSError, cast("type[Exception]", isal_zlib.error))
 DELTA_BELOW = 10**6

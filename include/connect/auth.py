@@ -10,14 +10,10 @@ from include.connect.connection import Connection
 
 
 class Auth(Protocol):
-    """Adds credentials to calls. Where they can be renewed, a 401 asks for that once before giving up."""
+    """Adds credentials to calls."""
 
     def headers(self, connection: Connection) -> dict[str, str]:
         """Headers to send; FixCredentials where the connection lacks a field."""
-        ...
-
-    async def refresh(self, connection: Connection) -> bool:
-        """Renew what `headers` sends; False where there is nothing to renew."""
         ...
 
 
@@ -33,10 +29,6 @@ class BasicAuth:
         pair = f"{connection.fill(self.user)}:{connection.fill(self.password)}"
         return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
-    async def refresh(self, connection: Connection) -> bool:
-        """A password cannot be renewed."""
-        return False
-
 
 @dataclass(frozen=True, slots=True)
 class BearerAuth:
@@ -48,6 +40,14 @@ class BearerAuth:
         """The Authorization header."""
         return {"Authorization": f"Bearer {connection.fill(self.token)}"}
 
-    async def refresh(self, connection: Connection) -> bool:
-        """A fixed token cannot be renewed."""
-        return False
+
+@dataclass(frozen=True, slots=True)
+class HeaderAuth:
+    """A header of the vendor's own, or the Authorization header with a scheme of its own."""
+
+    value: str = "{password}"
+    name: str = "Authorization"
+
+    def headers(self, connection: Connection) -> dict[str, str]:
+        """The header."""
+        return {self.name: connection.fill(self.value)}

@@ -15,7 +15,7 @@ from include.connect.connection import Connection, read_connection
 from include.connect.errors import FixCredentials, StitchlineError
 from include.connect.http import Session
 from include.connect.pages import Listing, OnePage, as_pages
-from include.connect.pull_stream import fill_path
+from include.connect.pull_stream import fill_path, path_of
 from include.connect.records import Lifter
 from include.connect.source import Page, Source, Stream, Window
 from include.settings import Settings
@@ -106,7 +106,7 @@ def _pages(session: Session, stream: Stream, parent: Any) -> AsyncIterator[Page]
     listing = partial(
         Listing,
         session,
-        fill_path(stream.path or "", parent) or "",
+        fill_path(path_of(session, stream), parent) or "",
         stream.records,
         stream.pages or session.source.pages or OnePage(),
         lambda record: Lifter(stream.key).lift(record).key,

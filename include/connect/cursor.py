@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 MILLISECONDS_FROM = 10**11
 """Epoch numbers from here on are milliseconds; as seconds they would lie past the year 5000."""
 
+DOT_NET = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/")
+"""Milliseconds as .NET writes them; the zone behind them says only where they were written."""
+
 
 def instant(value: object) -> datetime | None:
-    """A vendor's time (ISO text, epoch seconds or milliseconds) in UTC; None where it is none."""
+    """A vendor's time (ISO text, epoch seconds or milliseconds, `/Date(ms)/`) in UTC; None where it is none."""
     if isinstance(value, bool) or value is None:
         return None
     try:
         if isinstance(value, str) and value.isdecimal():
             value = int(value)
+        elif isinstance(value, str) and (milliseconds := DOT_NET.fullmatch(value)):
+            return datetime.fromtimestamp(int(milliseconds[1]) / 1000, UTC)
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value / 1000 if abs(value) >= MILLISECONDS_FROM else value, UTC)
         if not isinstance(value, str):

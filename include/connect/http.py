@@ -20,7 +20,8 @@ from include.connect.answers import asked_to_wait, decompressed, request_id
 from include.connect.budget import Clock, Gate, WallClock, with_overrides
 from include.connect.connection import Connection
 from include.connect.errors import FixCredentials, FixSettings, RetryLater, StopSync
-from include.connect.records import BrokenAnswer
+from include.connect.oauth import PURCHASE_SECONDS, OAuth2, Tokens
+from include.connect.records import BrokenAnswer, Throttled
 from include.connect.source import Budget, Scalar, Source
 from include.state.store import Store
 
@@ -31,6 +32,7 @@ CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 120.0
 RETRIED = frozenset({408, 423, 425, 477, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 RETRIED_WRITES = frozenset({429, 502, 503, 504})
+REFUSALS = tuple(set(range(400, 500)) - RETRIED - {429})
 
 Params = Mapping[str, Scalar] | Sequence[tuple[str, Scalar]]
 _backoff = wait_random_exponential(multiplier=0.5, max=60)
@@ -125,6 +127,11 @@ class Session:
         self._gate = Gate(store, account, self._host(), self.clock)
         self._client: aiohttp.ClientSession | None = None
         self._proxy = _proxy_of(self.base_url)
+        root = self.base_url.removesuffix(urlsplit(source.base_url).path.rstrip("/"))
+        auth = source.auth
+        self._tokens = (
+            Tokens(auth, connection, root, store, self.clock, self._buy) if isinstance(auth, OAuth2) else None
+        )
         self._has_worked = False
 
     async def __aenter__(self) -> Session:
@@ -214,17 +221,18 @@ class Session:
         effective = with_overrides(budget or self.source.budget, self.connection)
         deadline = self.clock.now() + self._total_seconds
         state = RetryCallState(AsyncRetrying(), None, (), {})
-        may_renew = True
+        token = refused = None
         while True:
             async with self._gate.passing(effective, deadline):
-                try:
-                    outcome = await self._once(method, url, options, accept, decode, where)
-                except FixCredentials:
-                    may_renew, renewed = False, may_renew and await self._renewed()
-                    if not renewed:
-                        raise
-                    continue
+                if self._tokens is not None:
+                    token = await self._tokens.access(refused)
+                    options["headers"]["Authorization"] = f"Bearer {token}"
+                may_renew = token is not None and refused is None
+                outcome = await self._once(method, url, options, (*accept, 401) if may_renew else accept, decode, where)
             if isinstance(outcome, Answer):
+                if may_renew and outcome.status == 401:
+                    refused = token
+                    continue
                 return outcome
             wait = outcome.after if outcome.after else _backoff(state)
             may_repeat = is_read or (safe_to_repeat and (outcome.status is None or outcome.status in RETRIED_WRITES))
@@ -298,7 +306,7 @@ class Session:
                 url,
                 data=options.get("data"),
                 headers=headers,
-                proxy=self._proxy,
+                proxy=options.get("proxy", self._proxy),
                 allow_redirects=method in ("GET", "HEAD"),
             ) as response:
                 status = response.status
@@ -329,6 +337,10 @@ class Session:
         if 200 <= status < 300:
             try:
                 value = decode(body) if decode is not None and status != 204 else None
+            except Throttled as error:
+                self._gate.answered()
+                self.counters.throttled += 1
+                return _Again(str(error), 429, error.after, answer.request_id)
             except (msgspec.DecodeError, BrokenAnswer) as error:
                 self._gate.failed()
                 what = str(error) if isinstance(error, BrokenAnswer) else "the answer is not whole JSON"
@@ -339,27 +351,39 @@ class Session:
         self._gate.answered()
         return answer if status in accept else self._refused(answer, where)
 
-    async def _renewed(self) -> bool:
-        """Whether the credentials could be renewed after the vendor refused them."""
-        auth = self.source.auth
-        if auth is None or not await auth.refresh(self.connection):
-            return False
-        self._authorization = auth.headers(self.connection)
-        return True
+    async def _buy(self, address: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Answer:
+        """Post a form to a token endpoint: no budget, passing faults repeated for a short time."""
+        form_type = {"Content-Type": "application/x-www-form-urlencoded"}
+        options = {"data": _encoded(form).encode(), "headers": {**form_type, **headers}, "proxy": _proxy_of(address)}
+        where = f"connection {self.connection.id}"
+        deadline = self.clock.now() + PURCHASE_SECONDS
+        state = RetryCallState(AsyncRetrying(), None, (), {})
+        while True:
+            outcome = await self._once("POST", URL(address), options, REFUSALS, msgspec.json.decode, where)
+            if isinstance(outcome, Answer):
+                return outcome
+            wait = outcome.after if outcome.after else _backoff(state)
+            if self.clock.now() + wait > deadline:
+                what = f"the token endpoint fails: {outcome.what}"
+                raise RetryLater(what, where=where, request_id=outcome.request_id, after=outcome.after)
+            self.counters.retries += 1
+            state.attempt_number += 1
+            await self.clock.sleep(wait)
 
     def _refused(self, answer: Answer, where: str) -> _Again:
         """Sort an answer that is no success: a pause, or the error that says what to do."""
         source, status = self.source, answer.status
         is_json = "json" in answer.headers.get("content-type", "")
         bare_403 = status == 403 and source.is_bare_403_throttling and self._has_worked and not is_json
+        is_used_up = source.is_quota_used_up
+        if status in (403, 429) and is_used_up is not None and is_used_up(answer.headers, answer.body):
+            raise StopSync(
+                "the daily quota of calls is used up",
+                where=where,
+                fix="It fills up again by itself; fewer syncs or a bigger plan prevent it.",
+                request_id=answer.request_id,
+            )
         if status == 429 or bare_403:
-            if source.is_quota_used_up is not None and source.is_quota_used_up(answer.headers, answer.body):
-                raise StopSync(
-                    "the daily quota of calls is used up",
-                    where=where,
-                    fix="It fills up again by itself; fewer syncs or a bigger plan prevent it.",
-                    request_id=answer.request_id,
-                )
             self.counters.throttled += 1
             after = asked_to_wait(answer.headers, self.clock.now())
             return _Again("the vendor said: too many calls", status, after, answer.request_id)

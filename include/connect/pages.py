@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Literal, Protocol, cast
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -38,8 +38,8 @@ class Paging(Protocol):
         ...
 
     @property
-    def place(self) -> Literal["query", "body"]:
-        """Where the parameters go."""
+    def place(self) -> Literal["query", "body", "path"]:
+        """Where the parameters go; `path`: tokens are paths that ask for a page by themselves."""
         ...
 
 
@@ -126,6 +126,66 @@ class TokenPages:
 
 
 @dataclass(frozen=True, slots=True)
+class UrlPages:
+    """Paging by the URL of the next page, found in each answer; no URL is the end.
+
+    Only its parameters are used: a URL in an answer never says to which host credentials go.
+
+    Args:
+        url: dotted path of the URL.
+        limit: parameter that takes the page size.
+        size: page size.
+        first: parameters of the first page.
+    """
+
+    url: str
+    limit: str | None = "limit"
+    size: int = 100
+    first: Mapping[str, Scalar] = field(default_factory=dict)
+    place: Literal["query", "body"] = "query"
+
+    def ask(self, token: str | None) -> Mapping[str, Any]:
+        """Size and first parameters, then what the URL says."""
+        if token is not None:
+            return dict(parse_qsl(token, keep_blank_values=True))
+        return {**({self.limit: self.size} if self.limit else {}), **self.first}
+
+    def after(self, token: str | None, body: Body, key_of: Callable[[Any], str | None]) -> Step:
+        """The parameters of the URL in the answer."""
+        url = body.at(self.url)
+        return Step(urlsplit(url).query or None if isinstance(url, str) else None)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPages:
+    """Paging by page number, for lists that only grow, in an order that does not change by itself.
+
+    Args:
+        page: parameter that takes the number; the first page is 1.
+        limit: parameter that takes the page size.
+        size: page size.
+        count: dotted path of the number of pages.
+    """
+
+    page: str = "page"
+    limit: str = "per_page"
+    size: int = 100
+    count: str | None = None
+    place: Literal["query", "body"] = "query"
+
+    def ask(self, token: str | None) -> Mapping[str, Any]:
+        """Size and number."""
+        return {self.limit: self.size, self.page: int(token or 1)}
+
+    def after(self, token: str | None, body: Body, key_of: Callable[[Any], str | None]) -> Step:
+        """The next number, until the last page or one that is not full."""
+        number, held = int(token or 1), len(body.records) + len(body.rejected)
+        pages = body.at(self.count) if self.count else None
+        is_last = number >= pages if isinstance(pages, int) else held < self.size
+        return Step(None if is_last or not held else str(number + 1))
+
+
+@dataclass(frozen=True, slots=True)
 class LastIdPages:
     """Paging by the id of the last record seen, until the answer says that there is no more."""
 
@@ -178,9 +238,11 @@ class Listing:
     method: Literal["GET", "POST"] = "GET"
     params: Mapping[str, Scalar] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     budget: Budget | None = None
     label: str = ""
     is_missing_empty: bool = False
+    decode: Callable[[bytes, str], Body] = decode_page
 
     def __post_init__(self) -> None:
         """Apply the connection's page size."""
@@ -221,17 +283,22 @@ class Listing:
         """One page; None where the list itself is gone and that is fine."""
         asked = self.paging.ask(token)
         in_query = self.paging.place == "query"
-        params = {**asked, **self.params} if token is None else {**self.params, **asked}
+        path, params = self.path, self.params
+        if self.paging.place == "path" and token is not None:
+            path, params = token, {}
+        elif in_query:
+            params = {**asked, **self.params} if token is None else {**self.params, **asked}
         answer = await self.session.send(
             self.method,
-            self.path,
-            params=params if in_query else self.params,
+            path,
+            params=params,
             json=None if self.method == "GET" else {**(self.body or {}), **({} if in_query else asked)},
+            headers=self.headers,
             reads=True,
             accept=(404,) if self.is_missing_empty else (),
             budget=self.budget,
             label=self.label,
-            decode=partial(decode_page, path=self.records),
+            decode=lambda data: self.decode(data, self.records),
         )
         if answer.status == 404:
             return None

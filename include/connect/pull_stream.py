@@ -164,9 +164,7 @@ class StreamPull:
                 )
 
     def _paths(self) -> Iterator[str]:
-        # Doubled braces survive the connection's fields being filled in, and are the parent's turn next.
-        template = re.sub(r"\{(parent\.[\w.]+)\}", r"{{\1}}", self._stream.path or "")
-        path = self._session.connection.fill(template, self._session.source.fields)
+        path = path_of(self._session, self._stream)
         if self._parent is None:
             yield path
             return
@@ -289,6 +287,12 @@ class StreamPull:
             manifest.requests, manifest.retries, manifest.throttled_seconds,
         )  # fmt: skip
         return manifest
+
+
+def path_of(session: Session, stream: Stream) -> str:
+    """The stream's path with the connection's fields filled in; the parent's are left to `fill_path`."""
+    template = re.sub(r"\{(parent\.[\w.]+)\}", r"{{\1}}", stream.path or "")
+    return session.connection.fill(template, session.source.fields)
 
 
 def fill_path(path: str, parent: Any) -> str | None:

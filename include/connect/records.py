@@ -20,6 +20,14 @@ class BrokenAnswer(Exception):
     """An answer that is not the whole JSON document it should be; asking again may help."""
 
 
+class Throttled(BrokenAnswer):
+    """An answer with a status of success that says "too many calls"; `after` is how many seconds to wait."""
+
+    def __init__(self, after: float) -> None:
+        super().__init__("the vendor said: too many calls")
+        self.after = after
+
+
 class Body:
     """One decoded page."""
 

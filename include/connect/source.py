@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from include.connect.auth import Auth
 from include.connect.connection import Connection
+from include.connect.webhook import Webhook
 
 if TYPE_CHECKING:
     from include.connect.http import Session
@@ -111,7 +112,7 @@ class Stream:
         cursor: dotted path of the change time in a record.
         since: parameter that takes the lower bound.
         until: parameter that takes the upper bound of a backfill.
-        times_as: how `since` and `until` are written.
+        times_as: how `since` and `until` are written; dates are a day wider, as vendors' days begin in other zones.
         lookback: how far before the cursor the next window starts.
         rescan: where the vendor has no change cursor: how far back every later run reads again.
         read: a function in the source's file, for what the fields above cannot say.
@@ -134,7 +135,7 @@ class Stream:
     cursor: str | None = None
     since: str | None = None
     until: str | None = None
-    times_as: Literal["iso", "seconds", "milliseconds"] = "iso"
+    times_as: Literal["iso", "seconds", "milliseconds", "date"] = "iso"
     lookback: timedelta = timedelta(0)
     rescan: timedelta | None = None
     read: ReadFunction | None = None
@@ -172,6 +173,7 @@ class Source:
         rejects_with: statuses that mean the credentials are refused.
         is_bare_403_throttling: a 403 without a JSON body, after calls that worked, means too many calls.
         is_quota_used_up: tells a used-up daily quota from ordinary throttling in a 429 (headers, body).
+        webhook: what the vendor sends by itself, taken by the collector.
     """
 
     name: str
@@ -188,6 +190,7 @@ class Source:
     rejects_with: tuple[int, ...] = (401, 403)
     is_bare_403_throttling: bool = False
     is_quota_used_up: Callable[[Mapping[str, str], bytes], bool] | None = None
+    webhook: Webhook | None = None
 
     def stream(self, name: str) -> Stream:
         """The stream of that name.

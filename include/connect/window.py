@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from include.connect.cursor import advanced, instant, written
 from include.connect.errors import FixSettings
@@ -47,10 +47,11 @@ def window_of(
 def bounds(stream: Stream, window: Window) -> dict[str, Scalar]:
     """The window as query parameters."""
     params: dict[str, Scalar] = {}
+    slack = timedelta(days=1) if stream.times_as == "date" else timedelta(0)
     if stream.since and window.since is not None and (at := instant(window.since)) is not None:
-        params[stream.since] = vendor_time(at, stream.times_as)
+        params[stream.since] = vendor_time(at - slack, stream.times_as)
     if stream.until and window.end is not None:
-        params[stream.until] = vendor_time(window.end, stream.times_as)
+        params[stream.until] = vendor_time(window.end + slack, stream.times_as)
     return params
 
 
@@ -60,6 +61,8 @@ def vendor_time(at: datetime, times_as: str) -> Scalar:
         return int(at.timestamp())
     if times_as == "milliseconds":
         return int(at.timestamp() * 1000)
+    if times_as == "date":
+        return at.astimezone(UTC).date().isoformat()
     return written(at)
 
 

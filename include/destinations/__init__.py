@@ -9,6 +9,7 @@ from importlib import import_module
 
 from include.activate.destination import Destination
 from include.connect.errors import FixSettings
+from include.connect.source import Source
 
 
 @cache
@@ -46,3 +47,10 @@ def get_destination(name: str) -> Destination:
             fix=f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(sorted(known))}.",
         )
     return known[name]
+
+
+def api_of(destination: Destination) -> Source:
+    """Where a destination's calls go and how they sign in: its own API, or that of the source it shares."""
+    from include.sources import get_source
+
+    return destination.api or get_source(destination.connection)

@@ -119,7 +119,7 @@ class Gate:
     def _maybe_repeat(self, call: Call, response: Response) -> Response:
         if not self.vendor.faults.repeat_page_every or response.status_code != 200:
             return response
-        page = f"{call.method} {call.path}"
+        page = self.vendor.list_of(call)
         if self.vendor.continues(call) and page in self._last_page and self._hits("repeat_page_every"):
             # The page before, its own next-page token included: a client that trusts the token reads on for ever.
             return Response(self._last_page[page], 200, None, self.vendor.media_type)

@@ -18,17 +18,39 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from include.simulate import calendly, hubspot, mailchimp, stripe, zendesk
+from include.simulate import (
+    airship,
+    calendly,
+    callrail,
+    hubspot,
+    intercom,
+    mailchimp,
+    salesforce,
+    sendgrid,
+    shopify,
+    stripe,
+    webhook,
+    xero,
+    zendesk,
+)
+from include.simulate.airship import Airship
 from include.simulate.calendly import Calendly
+from include.simulate.callrail import CallRail
 from include.simulate.faults import TRANSPORT, Gate, Stats
 from include.simulate.hubspot import HubSpot
+from include.simulate.intercom import Intercom
 from include.simulate.limits import Clock
 from include.simulate.mailchimp import Mailchimp
 from include.simulate.people import Population, advance
+from include.simulate.salesforce import Salesforce
 from include.simulate.segment import write_segment_tables
+from include.simulate.sendgrid import SendGrid
+from include.simulate.shopify import Shopify
 from include.simulate.slack import Slack
 from include.simulate.stripe import Stripe
 from include.simulate.vendor import Faults, Vendor
+from include.simulate.webhook import Webhook
+from include.simulate.xero import Xero
 from include.simulate.zendesk import Zendesk
 
 SEGMENT_FILE = "segment.duckdb"
@@ -66,6 +88,14 @@ class Simulator:
             Zendesk(population, self.clock, unlimited=unlimited),
             Stripe(population, self.clock, unlimited=unlimited),
             self._slack,
+            CallRail(population, self.clock, unlimited=unlimited),
+            SendGrid(population, self.clock, unlimited=unlimited),
+            Intercom(population, self.clock, unlimited=unlimited),
+            Airship(population, self.clock, unlimited=unlimited),
+            Salesforce(population, self.clock, unlimited=unlimited),
+            Xero(population, self.clock, unlimited=unlimited),
+            Webhook(population, self.clock, unlimited=unlimited),
+            Shopify(population, self.clock, unlimited=unlimited),
         ]
         self.gates = {vendor.name: Gate(vendor) for vendor in vendors}
 
@@ -203,7 +233,7 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, ready: Callabl
 def connections(port: int, folder: Path | str, host: str = "127.0.0.1") -> dict[str, str]:
     """`AIRFLOW_CONN_*` variables that point every connection at the simulator, writes allowed in dev."""
 
-    def http(path: str, login: str | None = None, password: str | None = None, **extra: Any) -> dict[str, Any]:
+    def http(path: str, /, login: str | None = None, password: str | None = None, **extra: Any) -> dict[str, Any]:
         made = {"conn_type": "http", "host": f"http://{host}:{port}{path}", "login": login, "password": password}
         return {**made, "extra": {**extra, "allow_writes_in": ["dev"]}}
 
@@ -212,8 +242,22 @@ def connections(port: int, folder: Path | str, host: str = "127.0.0.1") -> dict[
         "hubspot": http("/hubspot", None, hubspot.TOKEN),
         "calendly": http("/calendly", None, calendly.TOKEN),
         "zendesk": http("/zendesk", zendesk.EMAIL, zendesk.TOKEN, subdomain="acme"),
+        "salesforce": http("/salesforce", salesforce.CLIENT_ID, salesforce.CLIENT_SECRET),
         "stripe": http("/stripe", None, stripe.API_KEY),
         "segment": {"conn_type": "generic", "host": str(Path(folder) / SEGMENT_FILE)},
+        "callrail": http("/callrail", None, callrail.KEY, account_id=callrail.ACCOUNT),
+        "sendgrid": http("/sendgrid", None, sendgrid.KEY),
+        "intercom": http("/intercom", None, intercom.TOKEN),
+        "xero": http(
+            "/xero",
+            *(xero.CLIENT_ID, xero.CLIENT_SECRET),
+            token_url=f"http://{host}:{port}/xero/connect/token",
+            tenant_id=xero.TENANT,
+            refresh_token=xero.REFRESH_TOKEN,
+        ),
+        "airship": http("/airship", airship.KEY, airship.SECRET),
+        "shopify": http("/shopify", None, shopify.TOKEN),
+        "webhook": http("/webhook", None, webhook.SECRET, path="/catch"),
         "slack_alerts": http("/slack/services/T000/B000/demo"),
     }
     return {f"AIRFLOW_CONN_{name.upper()}": msgspec.json.encode(made).decode() for name, made in all_of_them.items()}

@@ -206,6 +206,10 @@ class Vendor(ABC):
         """Whether the request asks for a later page of a list (what the repeated page fault works on)."""
         return False
 
+    def list_of(self, call: Call) -> str:
+        """Which list the request asks for a page of."""
+        return f"{call.method} {call.path}"
+
     def grow(self, recovered: Sequence[int]) -> None:  # noqa: B027 - nothing grows at most vendors
         """Take in what the world added, and touch the records of the people who changed."""
 

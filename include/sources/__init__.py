@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 from functools import cache
 
+from include.collector import NAME as COLLECTOR
 from include.connect.errors import FixSettings
 from include.connect.source import Source
 
@@ -33,6 +34,10 @@ def get_source(name: str) -> Source:
     Raises:
         FixSettings: there is none; names the known ones, and the one that was probably meant.
     """
+    if name == COLLECTOR:  # no API to pull: the streams are what vendors send by themselves
+        from include.collector.streams import collector_source
+
+        return collector_source()
     names = source_names()
     if name in names:
         return _load(name)

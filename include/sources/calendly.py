@@ -10,7 +10,9 @@ from include.connect.cursor import written
 from include.connect.http import Session
 from include.connect.pages import Listing, TokenPages, as_pages
 from include.connect.records import Lifter
+from include.connect.signatures import HmacSignature
 from include.connect.source import Page, Rate, Source, Stream, Window
+from include.connect.webhook import Webhook
 
 PAGES = TokenPages(token="pagination.next_page_token", param="page_token", limit="count", size=100)
 
@@ -45,6 +47,12 @@ SOURCE = Source(
     pages=PAGES,
     budget=Rate(500, seconds=60),  # per user on paid plans; 50 on the free one: rate_limit in the extra
     docs_url="https://developer.calendly.com/api-docs",
+    webhook=Webhook(
+        "calendly_events",
+        HmacSignature("calendly-webhook-signature", signs="{timestamp}.{body}", timestamp="t", is_resigned=True),
+        timestamp="created_at",
+        description="Meetings booked, canceled and missed, with tracking parameters",
+    ),
     streams=(
         Stream(
             "scheduled_events",

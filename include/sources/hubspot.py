@@ -18,7 +18,9 @@ from include.connect.http import Session
 from include.connect.in_order import in_order
 from include.connect.pages import Listing, Step, TokenPages, as_pages
 from include.connect.records import Body, Lifter
+from include.connect.signatures import HmacSignature
 from include.connect.source import Page, Rate, Scalar, Source, Stream, Window
+from include.connect.webhook import Webhook, objects
 
 SEARCHES = Rate(5, seconds=1, name="search")  # searches have a budget of their own, per account
 PAGES = TokenPages(token="paging.next.after", param="after", limit="limit", size=100)
@@ -173,6 +175,21 @@ SOURCE = Source(
     is_bare_403_throttling=True,
     is_quota_used_up=is_daily_quota,
     docs_url="https://developers.hubspot.com/docs/api/crm/",
+    webhook=Webhook(
+        "hubspot_events",
+        HmacSignature(
+            "x-hubspot-signature-v3",
+            signs="{method}{url}{body}{timestamp}",
+            encoding="base64",
+            timestamp="x-hubspot-request-timestamp",
+            milliseconds=True,
+            is_resigned=True,
+        ),
+        split=objects,
+        event_id=("eventId", "subscriptionId", "occurredAt"),  # HubSpot does not promise that eventId alone is unique
+        timestamp="occurredAt",
+        description="Records created, changed, merged and deleted: which, not how they look now",
+    ),
     streams=(
         Objects(
             "contacts",

@@ -8,7 +8,9 @@ from datetime import timedelta
 from include.connect.auth import BasicAuth
 from include.connect.connection import Connection
 from include.connect.pages import OffsetPages
+from include.connect.signatures import HmacSignature
 from include.connect.source import Connections, Source, Stream
+from include.connect.webhook import Webhook, form_fields
 
 
 def data_center(connection: Connection) -> Mapping[str, str]:
@@ -26,6 +28,14 @@ SOURCE = Source(
     budget=Connections(10),  # vendor limit: 10 simultaneous connections; no rate headers
     is_bare_403_throttling=True,
     docs_url="https://mailchimp.com/developer/marketing/api/",
+    webhook=Webhook(
+        "mailchimp_events",
+        HmacSignature("x-mailchimp-signature", signs="{timestamp}.{body}", timestamp="t", is_resigned=True),
+        split=form_fields,
+        timestamp="fired_at",
+        answers_get=True,
+        description="Members who subscribed, unsubscribed, were cleaned or changed",
+    ),
     streams=(
         Stream("lists", path="/lists", records="lists", description="Audiences with their counts"),
         Stream(

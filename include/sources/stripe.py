@@ -17,7 +17,9 @@ from include.connect.http import Session
 from include.connect.in_order import in_order
 from include.connect.pages import LastIdPages, Listing
 from include.connect.records import Lifter
+from include.connect.signatures import HmacSignature
 from include.connect.source import Page, Rate, ReadFunction, Scalar, Source, Stream, Window
+from include.connect.webhook import Webhook
 
 EVENTS_KEPT = timedelta(days=29)
 """Stripe keeps events for 30 days; a day is left for the pull itself."""
@@ -128,6 +130,13 @@ SOURCE = Source(
     pages=PAGES,
     budget=Rate(25, seconds=1),  # a sandbox's; live accounts have 100: rate_limit in the extra
     docs_url="https://docs.stripe.com/api",
+    webhook=Webhook(
+        "stripe_events",
+        HmacSignature("stripe-signature", signs="{timestamp}.{body}", timestamp="t", is_resigned=True),
+        event_id=("id",),
+        timestamp="created",
+        description="Events with the object as it was then",
+    ),
     streams=(
         Stream(
             "customers",

@@ -84,11 +84,12 @@ class Store(Traffic, Locks, Incidents):
         Raises:
             FixSettings: there is no encryption key, or the token was encrypted with another one.
         """
+        fernet = self._fernet()  # first: whoever finds no token buys one, and must be able to keep it
         rows = self._read("SELECT ciphertext FROM tokens WHERE name = :name", {"name": name})
         if not rows:
             return None
         try:
-            return self._fernet().decrypt(rows[0]["ciphertext"].encode()).decode()
+            return fernet.decrypt(rows[0]["ciphertext"].encode()).decode()
         except InvalidToken:
             raise FixSettings(
                 f"the token {name} was encrypted with another key",

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from include.connect.auth import HeaderAuth
 from include.connect.connection import Connection, read_connection
 from include.connect.errors import FixCredentials
 from include.connect.source import Source
@@ -51,3 +52,11 @@ def test_the_vendors_address_is_the_default_and_its_version_is_always_there() ->
         assert source.base_url_of(Connection("acme", base_url=host)) == "http://127.0.0.1:1/acme/v3"
     with pytest.raises(FixCredentials, match="no region"):
         source.base_url_of(Connection("acme", password="s3cret"))
+
+
+def test_a_vendors_own_header_is_filled_from_the_connection() -> None:
+    keyed = Connection("acme", login="me", password="s3cret")
+    assert HeaderAuth('Token token="{password}"').headers(keyed) == {"Authorization": 'Token token="s3cret"'}
+    assert HeaderAuth("{login}", name="X-Acme-User").headers(keyed) == {"X-Acme-User": "me"}
+    with pytest.raises(FixCredentials, match="no password"):
+        HeaderAuth().headers(Connection("acme"))

@@ -41,21 +41,25 @@ def spelled(at: datetime, how: int) -> object:
         int(at.timestamp()),
         int(at.timestamp() * 1000),
         str(int(at.timestamp() * 1000)),
+        f"/Date({int(at.timestamp() * 1000)})/",
+        f"/Date({int(at.timestamp() * 1000)}+1300)/",
     )
     return forms[how]
 
 
-@pytest.mark.parametrize("how", range(6))
+@pytest.mark.parametrize("how", range(8))
 def test_every_spelling_of_a_time_is_the_same_time(how: int) -> None:
     assert instant(spelled(NOW, how)) == NOW
 
 
-@pytest.mark.parametrize("value", [None, True, "", "MTcwNzI3MTc0MS4wfHw0MDQ1fA==", "tomorrow", [], "9" * 40])
+@pytest.mark.parametrize(
+    "value", [None, True, "", "MTcwNzI3MTc0MS4wfHw0MDQ1fA==", "tomorrow", [], "9" * 40, f"/Date({'9' * 40})/"]
+)
 def test_what_is_no_time_is_none(value: object) -> None:
     assert instant(value) is None
 
 
-@given(st.lists(st.tuples(TIMES, st.integers(0, 5))))
+@given(st.lists(st.tuples(TIMES, st.integers(0, 7))))
 def test_the_highest_of_mixed_spellings_is_the_latest_time(values: list[tuple[datetime, int]]) -> None:
     highest = Highest()
     for at, how in values:
@@ -112,6 +116,16 @@ def test_windows_begin_a_lookback_before_the_last_cursor() -> None:
     assert bounds(stream, window) == {"updated_since": int(NOW.timestamp()) - 300}
     assert window_of(stream, manifest(1, "opaque"), NOW, "main").since == "opaque"
     assert window_of(stream, manifest(1, written(NOW)), NOW, "main", kind="full").since is None
+
+
+def test_a_range_in_dates_holds_every_moment_whatever_the_vendors_zone() -> None:
+    stream = Stream("things", since="start_date", until="end_date", times_as="date")
+    window = window_of(stream, None, NOW, "main", kind="backfill", start=NOW - timedelta(days=2), end=NOW)
+    day = NOW.date()
+    assert bounds(stream, window) == {
+        "start_date": (day - timedelta(days=3)).isoformat(),
+        "end_date": (day + timedelta(days=1)).isoformat(),
+    }
 
 
 def test_a_stream_without_change_cursor_reads_a_span_again() -> None:

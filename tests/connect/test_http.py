@@ -5,7 +5,7 @@ import gzip
 import json
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, TypeVar
@@ -148,36 +148,6 @@ def test_an_empty_credential_is_found_before_any_call(vendor: Vendor, store: Sto
     with pytest.raises(FixCredentials, match="AIRFLOW_CONN_ACME__EU"):
         Session(SOURCE, Connection("acme", "eu", vendor.url), store)
     assert vendor.asked == []
-
-
-@dataclass
-class Renewing:
-    """Hands out a new token each time it is asked to."""
-
-    renewals: list[int] = field(default_factory=list)
-    good: int = 1
-
-    def headers(self, connection: Connection) -> dict[str, str]:
-        return {"Authorization": f"Bearer t{len(self.renewals)}"}
-
-    async def refresh(self, connection: Connection) -> bool:
-        self.renewals.append(1)
-        return True
-
-
-def test_credentials_that_can_be_renewed_are_renewed_once(calls: Calls, vendor: Vendor) -> None:
-    def answer(request: web.Request, body: bytes) -> web.Response:
-        return js({"ok": 1}) if request.headers["Authorization"] == "Bearer t1" else js({}, 401)
-
-    vendor.handler = answer
-    auth = Renewing()
-    assert calls.get(replace(SOURCE, auth=auth)) == {"ok": 1}
-    assert len(auth.renewals) == 1
-    vendor.handler = lambda request, body: js({}, 401)
-    again = Renewing()
-    with pytest.raises(FixCredentials):
-        calls.get(replace(SOURCE, auth=again))
-    assert len(again.renewals) == 1
 
 
 def test_a_bare_403_after_calls_that_worked_is_throttling(calls: Calls, vendor: Vendor) -> None:

@@ -13,7 +13,7 @@ from include.connect.auth import BearerAuth
 from include.connect.connection import Connection
 from include.connect.errors import RetryLater
 from include.connect.http import Session
-from include.connect.pages import LastIdPages, Listing, OffsetPages, Paging, TokenPages
+from include.connect.pages import LastIdPages, Listing, NumberedPages, OffsetPages, Paging, TokenPages, UrlPages
 from include.connect.records import Body, Lifter, decode_page
 from include.connect.source import Source
 from include.state.store import Store
@@ -125,6 +125,40 @@ def test_an_end_flag_ends_although_the_token_is_still_there(
         {"limit": "100", "start": "0"},
         {"limit": "100", "after": "x"},
     ]
+
+
+def test_the_next_pages_url_gives_its_parameters_and_no_host(
+    connection: Connection, store: Store, clock: Any, vendor: Vendor
+) -> None:
+    vendor.script = [
+        js({"results": [{"id": 1}], "next": "https://elsewhere.example/other?after=a%26b&limit=2"}),
+        js({"results": [{"id": 2}], "next": None}),
+    ]
+    assert listed(connection, store, clock, UrlPages("next", size=2, first={"sort": "id"})) == ["1", "2"]
+    assert [dict(request.query) for request in vendor.asked] == [
+        {"limit": "2", "sort": "id"},
+        {"after": "a&b", "limit": "2"},
+    ]
+    assert {request.path for request in vendor.asked} == {"/things"}
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 25])
+@pytest.mark.parametrize("pages", ["pages", None])
+def test_numbered_pages_end_with_the_last_one(
+    connection: Connection, store: Store, clock: Any, vendor: Vendor, count: int, pages: str | None
+) -> None:
+    def answer(request: web.Request, body: bytes) -> web.Response:
+        number, size = int(request.query["page"]), int(request.query["per_page"])
+        assert request.headers["If-Modified-Since"] == "2026-11-01T00:00:00Z"
+        held = range((number - 1) * size, min(number * size, count))
+        return js({"results": [{"id": n} for n in held], "pages": -(-count // size)})
+
+    vendor.handler = answer
+    headers = {"If-Modified-Since": "2026-11-01T00:00:00Z"}
+    keys = listed(connection, store, clock, NumberedPages(size=10, count=pages), headers=headers)
+    assert keys == [str(n) for n in range(count)]
+    # Only where the vendor does not say how many there are, a full last page makes one call more.
+    assert len(vendor.asked) == (max(1, -(-count // 10)) if pages else count // 10 + 1)
 
 
 def test_pages_after_the_last_id(connection: Connection, store: Store, clock: Any, vendor: Vendor) -> None:

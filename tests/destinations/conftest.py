@@ -43,6 +43,26 @@ def simulator(simulator_process: Simulator, monkeypatch: pytest.MonkeyPatch) -> 
     simulator_process.no_faults()
 
 
+IN_EVERY_RUN = frozenset({"hubspot_contact", "mailchimp_tag", "zendesk_user"})
+"""What the engine promises whatever the vendor is tried on these in every run, on the others in the long one."""
+THE_ENGINES = (
+    "test_an_empty_plan",
+    "test_too_many",
+    "test_a_failing_vendor",
+    "test_a_killed_sync",
+    "test_without_permission",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as long what shows of yet another destination that the engine keeps its promises."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        name = callspec.params.get("bench") if callspec is not None else None
+        if isinstance(name, str) and name not in IN_EVERY_RUN and item.name.startswith(THE_ENGINES):
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(params=sorted(all_destinations()))
 def bench(request: pytest.FixtureRequest, simulator: Simulator, tmp_path: Path) -> Bench:
     """A bench for every destination in the folder."""

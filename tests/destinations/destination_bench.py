@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from seen import SEEN
 from small_warehouse import SOURCES, SmallWarehouse, person
-from vendors import SEEN, Seen, Simulator
+from vendors import Seen, Simulator
 
+from include.activate.destination import Destination
 from include.activate.segment import Segment
 from include.activate.sync import SyncResult, sync
 from include.destinations import get_destination
 from include.settings import Settings
+
+ADDRESSES = ("email_marketing_address", "hubspot_contact_id", "zendesk_user_id")
 
 
 @dataclass
@@ -28,6 +32,15 @@ class Bench:
     days: float = 0
 
     @property
+    def destination(self) -> Destination:
+        found = get_destination(self.name)
+        return replace(found, batch=self.seen.batch or found.batch)
+
+    @property
+    def batch(self) -> int:
+        return self.destination.batch
+
+    @property
     def vendor(self) -> str:
         return get_destination(self.name).connection
 
@@ -38,6 +51,8 @@ class Bench:
     def publish(self, people: list[dict[str, Any]], **options: str) -> Segment:
         """Publish these people and compute the list of them all."""
         self.days += 0.01
+        if self.seen.make_by_hand is not None:
+            self.seen.make_by_hand(self.simulator, self.target)
         more = "".join(f", {name}: {value}" for name, value in ({"first_run": "approved"} | options).items())
         spec = f"{{to: {self.name}, {self.seen.option.format(self.target)}{more}}}"
         segment = self.warehouse.segment(spec)
@@ -48,7 +63,7 @@ class Bench:
     def send(self, segment: Segment, **options: Any) -> SyncResult:
         self.days += 0.01
         run = self.warehouse.run(self.days)
-        return sync(segment, self.name, self.warehouse.settings, run, self.warehouse.open, **options)
+        return sync(segment, self.destination, self.warehouse.settings, run, self.warehouse.open, **options)
 
     def flagged(self) -> set[str]:
         return self.seen.flagged(self.simulator, self.target)
@@ -69,7 +84,7 @@ def make_bench(name: str, simulator: Simulator, tmp_path: Path, test: str) -> Be
     target = "".join(letter if letter.isalnum() else "_" for letter in test)
     found = Bench(name, SEEN[name], simulator, SmallWarehouse(settings, tmp_path), target)
     known = SEEN[name].people(simulator)
-    unknown = {"email_marketing_address": None, "hubspot_contact_id": None, "zendesk_user_id": None}
+    unknown = dict.fromkeys(ADDRESSES)
     found.everybody = [person(number, **unknown | row) for number, row in enumerate(known)]
     simulator.reset_stats()
     return found

@@ -59,12 +59,20 @@ class Seen:
         people: rows of `marts.customers` for people whom the vendor knows, each with the vendor's own address.
         flagged: the addresses that carry a tag or field now.
         flag_by_hand: what somebody does in the vendor's own screens.
+        makes: calls that make the tag or field.
+        batch: a smaller batch than the vendor's, where the population does not fill two of those.
+        most: people enough for what needs several calls.
+        make_by_hand: makes the field where only the vendor's own screens can.
     """
 
     option: str
     people: Callable[[Simulator], list[dict[str, Any]]]
     flagged: Callable[[Simulator, str], set[str]]
     flag_by_hand: Callable[[Simulator, str, str], None]
+    makes: int = 1
+    batch: int | None = None
+    most: int = 250
+    make_by_hand: Callable[[Simulator, str], None] | None = None
 
 
 def mailchimp_members(simulator: Simulator) -> Iterator[dict[str, Any]]:
@@ -173,7 +181,7 @@ def _hubspot_by_hand(simulator: Simulator, name: str, address: str) -> None:
     simulator.call("PATCH", f"/hubspot/crm/v3/objects/contacts/{address}", HUBSPOT, body)
 
 
-SEEN = {
+FIRST = {
     "mailchimp_tag": Seen("tag: {}", _mailchimp_people, _mailchimp_flagged, _mailchimp_by_hand),
     "zendesk_user": Seen("field: {}", _zendesk_people, _zendesk_flagged, _zendesk_by_hand),
     "hubspot_contact": Seen("field: {}", _hubspot_people, _hubspot_flagged, _hubspot_by_hand),

@@ -33,7 +33,13 @@ CREDENTIALS: dict[str, dict[str, str]] = {
     "mailchimp": basic("anybody", "demo-us1"),
     "calendly": {"Authorization": "Bearer cal-demo"},
     "zendesk": basic("agent@acme.example/token", "zd-demo"),
+    "salesforce": {"Authorization": "Bearer 00D5g0000000000!demo"},
     "stripe": basic("sk_test_demo", ""),
+    "callrail": {"Authorization": 'Token token="callrail-demo"'},
+    "sendgrid": {"Authorization": "Bearer SG.demo"},
+    "intercom": {"Authorization": "Bearer intercom-demo"},
+    "xero": {},
+    "airship": basic("demoAppKey000000000000", "demoMasterSecret000000"),
     "slack": {},
     "_control": {},
 }

@@ -41,7 +41,13 @@ def test_every_nth_request_is_throttled(sim) -> None:
         ("mailchimp", MEMBERS),
         ("calendly", "/calendly/users/me"),
         ("zendesk", "/zendesk/api/v2/users"),
+        ("salesforce", "/salesforce/services/data/v62.0/limits"),
         ("stripe", "/stripe/v1/customers"),
+        ("xero", "/xero/Connections"),
+        ("callrail", "/callrail/v3/a.json"),
+        ("sendgrid", "/sendgrid/v3/suppression/bounces"),
+        ("intercom", "/intercom/me"),
+        ("airship", "/airship/api/channels"),
         ("slack", "/slack/services/T/B/x"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 import os
@@ -30,6 +31,7 @@ from include.sources import all_sources, get_source
 
 HTTP_SOURCES = sorted(name for name, source in all_sources().items() if source.tables is None)
 PAGE = 12
+KEY = base64.urlsafe_b64encode(b"0" * 32).decode()
 FAST = {"page_size": PAGE, "rate_limit": 1e6, "rate_limit_search": 1e6, "rate_limit_incremental_export": 1e6}
 
 
@@ -89,7 +91,8 @@ class Puller:
     """Pulls a source of a simulator into a landing of its own."""
 
     def __init__(self, simulator: Simulator, home: Path) -> None:
-        self.simulator, self.settings, self.clock = simulator, Settings(home=home), PatientClock()
+        self.simulator, self.clock = simulator, PatientClock()
+        self.settings = Settings(home=home, encryption_key=KEY)
 
     def __call__(self, name: str, run: str = "1", attempt: int = 1, **options: Any) -> list[Manifest]:
         at = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,0 +1,36 @@
+"""Airship API: devices (channels) and the named users they belong to, as they are now."""
+
+from __future__ import annotations
+
+from include.connect.auth import BasicAuth
+from include.connect.pages import UrlPages
+from include.connect.source import Rate, Source, Stream
+
+SOURCE = Source(
+    name="airship",
+    title="Airship",
+    base_url="https://go.urbanairship.com/api",  # the host of projects in the EU is https://go.airship.eu
+    auth=BasicAuth(user="{login}", password="{password}"),
+    headers={"Accept": "application/vnd.urbanairship+json; version=3"},
+    budget=Rate(10),  # the vendor publishes none
+    docs_url="https://docs.airship.com/api/ua/",
+    # Neither list tells what changed, and a channel that moves to another user keeps its dates: each run reads all.
+    streams=(
+        Stream(
+            "channels",
+            path="/channels",
+            records="channels",
+            key=("channel_id",),
+            pages=UrlPages("next_page", limit="limit", size=1000),
+            description="Apps, browsers and addresses that can be reached, with their named user",
+        ),
+        Stream(
+            "named_users",
+            path="/named_users",
+            records="named_users",
+            key=("named_user_id",),
+            pages=UrlPages("next_page", limit=None),
+            description="People by the website's user id, with their tags",
+        ),
+    ),
+)
