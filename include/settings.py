@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     layer_from_events: int = Field(
         250_000,
         ge=0,
-        description="activities from which unify works out only the people touched; below, all is quicker",
+        description="activities from which unify works out touched people only; below, all is quicker",
     )
     bigquery_connection: str = Field("google_cloud_default", description="Airflow connection id of BigQuery")
     bigquery_project: str | None = Field(None, description="project of the datasets; default: the connection's")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -206,11 +206,41 @@ def stage(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = 
         f"SELECT '{model.name}' AS name, COUNT(*) AS n FROM {quarantine_of(model.name)}" for model in staging_models()
     )
     held = {row["name"]: int(row["n"]) for row in engine.query(counts)}
-    rows = {
-        model.name: _stage_one(engine, model, reached.get(model.name), seq_to, run, settings, held[model.name] > 0)
-        for model in staging_models()
-    }
+    loaded = _loaded(engine)
+    rows, idle = {}, []
+    for model in staging_models():
+        last, has_held = reached.get(model.name), held[model.name] > 0
+        newest = max((loaded.get(name, 0) for name in model.reads), default=0)
+        if not has_held and (last is None or last["sql"] == model.sql) and newest <= (int(last["seq"]) if last else 0):
+            rows[model.name] = 0
+            idle.append(model)
+        else:
+            rows[model.name] = _stage_one(engine, model, last, seq_to, run, settings, has_held)
+    _note_idle(engine, idle, seq_to, run)
     return StageSummary(rows, seq_to)
+
+
+def _loaded(engine: Engine) -> dict[str, int]:
+    """Raw table -> the latest load into it."""
+    latest = "SELECT source, stream, MAX(seq) AS seq FROM ops.loads GROUP BY source, stream"
+    return {f"raw.{row['source']}__{row['stream']}": int(row["seq"]) for row in engine.query(latest)}
+
+
+def _note_idle(engine: Engine, models: Sequence[Model], seq_to: int, run: Run) -> None:
+    """Models without anything new are up to date as they are."""
+    if not models:
+        return
+    listed = ", ".join(f"STRUCT({_text(model.name)} AS model, {_text(model.sql)} AS `sql`)" for model in models)
+    engine.atomically(
+        [
+            f"DELETE FROM ops.staged WHERE model IN ({', '.join(_text(model.name) for model in models)})",
+            Statement(
+                "INSERT INTO ops.staged (model, seq, `sql`, staged_at) "
+                f"SELECT m.model AS model, @seq, m.`sql` AS `sql`, @as_of FROM UNNEST([{listed}]) AS m",
+                {"seq": seq_to, "as_of": run.as_of},
+            ),
+        ]
+    )
 
 
 def _stage_one(
@@ -234,8 +264,6 @@ def _stage_one(
             ensure_all(engine, settings)
             reached, has_held = None, False
     seq_from = int(reached["seq"]) if reached else 0
-    if seq_from == seq_to and not has_held and reached and reached["sql"] == model.sql:
-        return 0
     columns = list(engine.columns(model.name))
     listed = ", ".join(columns)
     typed = f"SELECT {listed} FROM ({windowed(model.sql)})"

@@ -25,7 +25,8 @@ def find_affected(layers: Layers, space: str) -> None:
     (kind, value: identifiers of rows that a check held) and `scratch.decisions`.
 
     Writes `scratch.affected` (kind, value), `scratch.touched` (customer_id), `scratch.border` (kind, value, reason):
-    the blocked values next to them, and `scratch.ghosts` (kind, value): what is behind those that must be judged.
+    the blocked values next to them, `scratch.ghosts` (kind, value): what is behind those that must be judged, and
+    `scratch.carrying`, the occurrences of the affected identifiers.
     """
     engine, old, here = layers.engine, layers.old, layers.here
     old.execute(
@@ -219,15 +220,16 @@ def _spread(layers: Layers, space: str) -> None:
 
 def _owners_of_events(layers: Layers) -> bool:
     """Whether somebody not yet met owns an event of an affected identifier; they are the next frontier."""
-    layers.old.execute(f"""
+    layers.here.execute(f"""
+        CREATE OR REPLACE TABLE scratch.carrying AS
+        SELECT o.event_id, o.ts, o.kind, o.value
+        FROM identity.occurrences AS o
+        INNER JOIN scratch.affected AS a ON {_SAME.format(a="a", b="o")}""")
+    layers.old.execute("""
         CREATE OR REPLACE TABLE scratch.owners AS
         SELECT DISTINCT e.customer_id
         FROM identity.events AS e
-        INNER JOIN (
-          SELECT DISTINCT o.event_id
-          FROM identity.occurrences AS o
-          INNER JOIN scratch.affected AS a ON {_SAME.format(a="a", b="o")}
-        ) AS o ON o.event_id = e.event_id
+        INNER JOIN (SELECT DISTINCT event_id FROM scratch.carrying AS c) AS o ON o.event_id = e.event_id
         LEFT JOIN scratch.touched AS t ON t.customer_id = e.customer_id
         WHERE t.customer_id IS NULL""")
     if not count(layers.engine, "scratch.owners"):

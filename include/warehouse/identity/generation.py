@@ -247,11 +247,12 @@ def _take_part(layers: Layers) -> None:
     )
     here.execute(f"""
         CREATE OR REPLACE TABLE {named("identity.occurrences", part)} AS
+        SELECT event_id, ts, kind, value FROM scratch.carrying AS c
+        UNION ALL
         SELECT o.event_id, o.ts, o.kind, o.value
-        FROM identity.occurrences AS o
+        FROM scratch.new_occurrences AS o
         LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="o")}
-        LEFT JOIN scratch.changed_events AS c ON c.event_id = o.event_id
-        WHERE a.kind IS NOT NULL OR c.event_id IS NOT NULL""")
+        WHERE a.kind IS NULL""")
     here.execute(f"""
         CREATE OR REPLACE TABLE {named("identity.names", part)} AS
         SELECT n.first_name, n.last_name, n.kind, n.value
