@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from typing import Annotated
 
@@ -14,6 +15,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 @app.callback()
 def machine() -> None:
     """Say what it is measured on."""
+    logging.disable(logging.WARNING)
     memory = psutil.virtual_memory().total / 2**30
     typer.echo(f"{psutil.cpu_count()} cores, {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}")
 

@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     identity_space: str = Field("", description="prefix of every identifier where brands must stay apart")
     unify_every_seconds: int = Field(600, ge=0, description="unify starts at most this often")
     generations_kept: int = Field(3, ge=2, description="published generations kept for running readers")
+    layer_from_events: int = Field(
+        250_000,
+        ge=0,
+        description="activities from which unify works out touched people only; below, all is quicker",
+    )
     bigquery_connection: str = Field("google_cloud_default", description="Airflow connection id of BigQuery")
     bigquery_project: str | None = Field(None, description="project of the datasets; default: the connection's")
     bigquery_location: str = Field("EU", description="BigQuery location of datasets and jobs")

@@ -119,17 +119,11 @@ def unify_check(run: Run) -> Summary:
 def unify_identity(run: Run, *, full_refresh: bool = False) -> Summary:
     """Work out who is who; `full_refresh` takes the evidence of every record ever loaded again."""
     from include.warehouse.engine import connect
-    from include.warehouse.identity.evidence import extract_evidence
-    from include.warehouse.identity.stitch import stitch
-    from include.warehouse.models import clock, published
+    from include.warehouse.identity.generation import identify
 
     settings = read_settings()
     with connect(settings) as engine:
-        evidence = extract_evidence(engine, run, settings, full_refresh=full_refresh)
-        before = published(engine, before=run.run_id)
-        previous = before.generation if before else None
-        summary = stitch(engine.at(run.run_id), run, previous, space=str(clock(run, settings)["space"]))
-    return {"evidence": evidence.links, **asdict(summary)}
+        return asdict(identify(engine, run, settings, full_refresh=full_refresh))
 
 
 def unify_marts(run: Run) -> Summary:

@@ -19,6 +19,8 @@ from include.simulate.shopify_records import LISTS, Record, Shop, iso, make_shop
 from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read
 
 TOKEN = "shpat_demo"
+NARROW = "shpat_orders"
+"""A token that may not read customers."""
 API = "/admin/api/2026-10/graphql.json"
 SIGNATURE = "demo-signature"
 MOST_POINTS, POINTS, POINTS_A_SECOND = 1000, 2000.0, 100.0
@@ -55,7 +57,7 @@ class Shopify(Vendor):
         """An app's token; the storage asks for the signature in the address."""
         if call.path.startswith("/storage/"):
             return call.query.get("X-Goog-Signature") == SIGNATURE and "x-shopify-access-token" not in call.headers
-        return call.headers.get("x-shopify-access-token") == TOKEN
+        return call.headers.get("x-shopify-access-token") in (TOKEN, NARROW)
 
     def refuse(self, call: Call) -> Response:
         """401."""
@@ -111,6 +113,9 @@ class Shopify(Vendor):
         asked = self.json(call)
         try:
             fields = parse(str(asked.get("query", "")), asked.get("variables") or {})
+            if call.headers["x-shopify-access-token"] == NARROW and any(one.name == "customers" for one in fields):
+                said = "Access denied for customers field. Required access: `read_customers` access scope."
+                return self._error("ACCESS_DENIED", said)
             points = cost(fields)
             if points > MOST_POINTS:
                 said = f"Query cost is {points}, which exceeds the single query max cost limit ({MOST_POINTS})."

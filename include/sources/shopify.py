@@ -187,6 +187,7 @@ def lists(name: str, fields: str, size: int, sort: str, items: bool = False) -> 
     async def results(session: Session, operation: str, done: int) -> AsyncIterator[Page]:
         """Records of a bulk operation, after the first `done` lines of its file; results are kept for a week."""
         where, attempt = f"{session.where} {name}", 0
+        most = min(int(session.connection.extra.get("page_size") or BULK_PAGE), BULK_PAGE)
         while True:
             state = await _finished(session, operation, name)
             if state.get("url") is None:
@@ -194,7 +195,7 @@ def lists(name: str, fields: str, size: int, sort: str, items: bool = False) -> 
             with TemporaryFile() as file:
                 await download(session, state["url"], name, into=file)
                 file.seek(0)
-                if sum(1 for line in file if line.endswith(b"}\n") or line.endswith(b"}")) != int(state["objectCount"]):
+                if sum(line.endswith(b"}\n") for line in file) != int(state["objectCount"]):
                     attempt += 1
                     await session.back_off(attempt, "the file of a bulk operation is not whole", name)
                     continue
@@ -206,7 +207,7 @@ def lists(name: str, fields: str, size: int, sort: str, items: bool = False) -> 
                     row = msgspec.json.decode(line)
                     parent = row.pop("__parentId", None)
                     if parent is None:
-                        if len(records) == BULK_PAGE:
+                        if len(records) == most:
                             yield Page(_encoded(records), f"bulk|{operation}|{number}")
                             records = []
                         records.append({**row, "lineItems": {"nodes": []}} if items else row)

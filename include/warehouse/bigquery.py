@@ -220,7 +220,11 @@ class BigQueryEngine:
             project, dataset = self.client.project, uri
         self.names = replace(self.names, foreign={**self.names.foreign, name: (project, dataset)})
 
-    def publish(self, generation: str) -> None:
+    def drop(self, table: str) -> None:
+        """Drop a table or a view."""
+        self.client.delete_table(self._id(table), not_found_ok=True)
+
+    def publish(self, generation: str, base: str) -> None:
         """Nothing to copy: readers query the views themselves."""
 
     def prepare(self) -> None:

@@ -136,12 +136,12 @@ def _declared_tables() -> dict[str, tuple[Table, ...]]:
     """Tables declared in Python, by the file that declares them."""
     from include.activate.tables import ALL
     from include.checks.results import CHECK_RESULTS
-    from include.warehouse.identity.evidence import EVIDENCE, INPUTS
+    from include.warehouse.identity.evidence import CHANGED_EVENTS, EVIDENCE, HELD, INPUTS
     from include.warehouse.identity.tables import TABLES
 
     return {
         "include/warehouse/schema.py": OPS,
-        "include/warehouse/identity/evidence.py": (EVIDENCE, INPUTS),
+        "include/warehouse/identity/evidence.py": (EVIDENCE, INPUTS, CHANGED_EVENTS, HELD),
         "include/warehouse/identity/tables.py": TABLES,
         "include/activate/tables.py": ALL,
         "include/checks/results.py": (CHECK_RESULTS,),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +18,13 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from include.connect.errors import FixSettings, WarehouseBusy
 from include.settings import Settings
 from include.warehouse.engine import DATASETS, Part, Statement, Table
+from include.warehouse.layers import delta_of
 from include.warehouse.render import GENERATED, Names, for_duckdb, generated_name, literal, parse, quoted, render
 
-COPIED = ("identity", "marts", "segments", "activation", "ops", "quarantine")
-"""Datasets a reader needs; raw and staging stay with the writer."""
+COPIED = ("segments", "activation", "ops", "quarantine")
+"""Datasets a reader needs besides the generation; raw and staging stay with the writer."""
+COPY, BASE = "read_copy", "base"
+"""Databases attached while a copy is written; a reader has its base attached too."""
 POINTER = "read.current"
 NAMED_SHORTER = {"INTEGER": "INT64", "HUGEINT": "INT64", "DECIMAL": "NUMERIC"}
 """Types that stand for another one on BigQuery; a decimal's precision is the engine's choice."""
@@ -177,39 +180,83 @@ class DuckDBEngine:
         self.connection.execute(f"ATTACH IF NOT EXISTS {_text(uri)} AS {alias} (READ_ONLY)")
         self.names = replace(self.names, foreign={**self.names.foreign, name: (alias, "main")})
 
-    def publish(self, generation: str) -> None:
-        """Write the read copy and move the pointer to it in one rename; readers of the old copy keep it."""
+    def drop(self, table: str) -> None:
+        """Drop a table or a view."""
+        dataset, _, name = table.partition(".")
+        kind = "VIEW" if self._views(dataset).get(name) else "TABLE"
+        self.connection.execute(f"DROP {kind} IF EXISTS {self._name(table)}")
+
+    def publish(self, generation: str, base: str) -> None:
+        """Write the read copy and move the pointer to it in one rename; readers of the old copy keep it.
+
+        The base's tables are a file of their own, written once: a layer on it costs what the layer holds.
+        """
         if self.path is None:
             return
         folder = self.path.parent
+        base_file = folder / f"base-{base}.duckdb"
+        if not base_file.exists():
+            self._write_file(base_file, lambda: self._copy("generations", self._of_generation(base)))
         target = folder / f"read-{generation}.duckdb"
-        scratch = folder / f".read-{generation}.{os.getpid()}.duckdb"
-        scratch.unlink(missing_ok=True)
-        self.connection.execute(f"ATTACH {_text(str(scratch))} AS read_copy")
+        self.connection.execute(f"ATTACH {_text(str(base_file))} AS {BASE} (READ_ONLY)")
         try:
-            for dataset in COPIED:
-                self.connection.execute(f'CREATE SCHEMA IF NOT EXISTS read_copy."{dataset}"')
-                for table in self.tables(dataset):
-                    self.connection.execute(
-                        f'CREATE TABLE read_copy."{dataset}"."{table}" AS SELECT * FROM "{dataset}"."{table}"'
-                    )
-            # A reader that names the generation (`at`) finds the same tables under its name.
-            self.connection.execute('CREATE SCHEMA read_copy."generations"')
-            for dataset in sorted(GENERATED):
-                for table in self.tables(dataset):
-                    name = generated_name(dataset, table, generation)
-                    self.connection.execute(
-                        f'CREATE VIEW read_copy."generations"."{name}" AS SELECT * FROM "{dataset}"."{table}"'
-                    )
+            self._write_file(target, lambda: self._write_copy(generation, base))
         finally:
-            self.connection.execute("DETACH read_copy")
-        os.replace(scratch, target)
+            self.connection.execute(f"DETACH {BASE}")
         pointer = folder / f".{POINTER}.{os.getpid()}"
-        pointer.write_text(target.name)
+        pointer.write_text(f"{target.name} {base_file.name}")
         os.replace(pointer, folder / POINTER)
-        for old in sorted(folder.glob("read-*.duckdb"))[:-2]:
-            if old != target:
-                old.unlink(missing_ok=True)
+        # A reader that has just read the pointer may still open the copy before this one.
+        for kept in ("read", "base"):
+            for old in sorted(folder.glob(f"{kept}-*.duckdb"))[:-2]:
+                if old not in (target, base_file):
+                    old.unlink(missing_ok=True)
+
+    def _write_file(self, target: Path, write: Callable[[], None]) -> None:
+        """Write a file of tables beside the warehouse, in one rename; `write` fills the attached `copy`."""
+        scratch = target.with_name(f".{target.stem}.{os.getpid()}.duckdb")
+        scratch.unlink(missing_ok=True)
+        self.connection.execute(f"ATTACH {_text(str(scratch))} AS {COPY}")
+        try:
+            write()
+        finally:
+            self.connection.execute(f"DETACH {COPY}")
+        os.replace(scratch, target)
+
+    def _write_copy(self, generation: str, base: str) -> None:
+        for dataset in COPIED:
+            self._copy(dataset, self.tables(dataset))
+        self.connection.execute(f'CREATE SCHEMA IF NOT EXISTS {COPY}."generations"')
+        below = self._of_generation(base)
+        for name in below:
+            self.connection.execute(
+                f'CREATE VIEW {COPY}."generations"."{name}" AS SELECT * FROM {BASE}."generations"."{name}"'
+            )
+        layer = [*self._of_generation(delta_of(generation)), *self._of_generation(generation)]
+        self._copy("generations", [name for name in layer if name not in below])
+        # Views as they are written here: in the copy their names mean the copy's tables.
+        layered = self._views("generations")
+        texts = [layered[name] for name in self._of_generation(generation) if name in layered]
+        texts += [text for dataset in sorted(GENERATED) for text in self._views(dataset).values()]
+        row = self.connection.execute("SELECT current_database()").fetchone()
+        self.connection.execute(f"USE {COPY}")
+        try:
+            for dataset in sorted(GENERATED):
+                self.connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
+            for text in texts:
+                self.connection.execute(text)
+        finally:
+            self.connection.execute(f"USE {quoted(row or (), 'duckdb')}")
+
+    def _copy(self, dataset: str, tables: Iterable[str]) -> None:
+        """Copy tables of a dataset into the attached `copy`; views are not tables."""
+        self.connection.execute(f'CREATE SCHEMA IF NOT EXISTS {COPY}."{dataset}"')
+        views = self._views(dataset)
+        for table in tables:
+            if table not in views:
+                self.connection.execute(
+                    f'CREATE TABLE {COPY}."{dataset}"."{table}" AS SELECT * FROM "{dataset}"."{table}"'
+                )
 
     def _prepare(self) -> None:
         self.connection.execute("SET TimeZone = 'UTC'")
@@ -229,6 +276,19 @@ class DuckDBEngine:
             self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
+
+    def _of_generation(self, generation: str) -> list[str]:
+        """Names of a generation's tables and views."""
+        suffix = generated_name("", "", generation).removeprefix("__")
+        return [name for name in self.tables("generations") if name.endswith(suffix)]
+
+    def _views(self, dataset: str) -> dict[str, str]:
+        """Views of a dataset, and the statement that makes each."""
+        rows = self.connection.execute(
+            "SELECT view_name, sql FROM duckdb_views() WHERE database_name = current_database() "
+            f"AND schema_name = {_text(dataset)} AND NOT internal"
+        ).fetchall()
+        return {str(name): str(sql) for name, sql in rows}
 
     def _parts(self, table: str) -> tuple[str, ...]:
         dataset, _, name = table.partition(".")
@@ -251,7 +311,9 @@ def open_duckdb(settings: Settings, *, read_only: bool = False) -> Iterator[Duck
         pointer = path.parent / POINTER
         if not pointer.exists():
             raise FixSettings("nothing is published yet", where=str(path.parent), fix="Run the unify DAG once.")
-        connection = duckdb.connect(str(path.parent / pointer.read_text()), read_only=True, config=_config())
+        copy, base = pointer.read_text().split()
+        connection = duckdb.connect(str(path.parent / copy), read_only=True, config=_config())
+        connection.execute(f"ATTACH {_text(str(path.parent / base))} AS {BASE} (READ_ONLY)")
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _open_writer(path, settings.warehouse_wait_seconds)

@@ -18,9 +18,8 @@ from include.settings import Settings
 from include.warehouse import models
 from include.warehouse.duckdb import DuckDBEngine
 from include.warehouse.engine import Statement
-from include.warehouse.identity.evidence import extract_evidence
+from include.warehouse.identity.generation import identify
 from include.warehouse.identity.overrides import Overrides
-from include.warehouse.identity.stitch import stitch
 from include.warehouse.render import Names
 
 CATALOG_RUN = Run.of("catalog", "catalog", models.BEGINNING)
@@ -66,9 +65,8 @@ def empty_warehouse() -> EmptyWarehouse:
     run = CATALOG_RUN
     models.stage(engine, run, settings)
     engine.ensure([CHECK_RESULTS])
-    extract_evidence(engine, run, settings)
     engine.statements.clear()
-    stitch(engine.at(run.run_id), run, overrides=Overrides())
+    identify(engine, run, settings, overrides=Overrides())
     stitching = tuple(engine.statements)
     models.build_marts(engine, run, settings)
     models.publish(engine, run, settings)

@@ -122,8 +122,15 @@ class Engine(Protocol):
         """Make a foreign dataset readable as `name.<table>` (a DuckDB file, or a BigQuery `project.dataset`)."""
         ...
 
-    def publish(self, generation: str) -> None:
-        """Called after a generation's row in `ops.published`: refresh what readers outside the writer open."""
+    def drop(self, table: str) -> None:
+        """Drop a table or a view, whichever it is; nothing happens where there is none."""
+        ...
+
+    def publish(self, generation: str, base: str) -> None:
+        """Called after a generation's row in `ops.published`: refresh what readers outside the writer open.
+
+        `base` is the whole generation under it, or itself.
+        """
         ...
 
 

@@ -15,6 +15,8 @@ from include.warehouse.render import parse, references
 
 ROAD = ("raw", "staging", "identity", "marts", "segments")
 """Layers whose tables SQL makes from one another; the others are books that are kept about it."""
+BOOKS = frozenset({"identity.inputs", "identity.held", "identity.touched", "identity.changed_events"})
+"""What a generation notes of its own making."""
 
 
 @cache
@@ -94,7 +96,7 @@ def _stitched(statements: Iterable[str], known: Iterable[str]) -> dict[str, froz
             found |= origins(parent, seen) if parent.startswith("scratch.") else {parent}
         return found
 
-    made = {name for name in reads if name.startswith("identity.")} - set(known)
+    made = {name for name in reads if name.startswith("identity.")} - set(known) - BOOKS
     return {name: frozenset(origins(name, set()) - {name}) for name in made}
 
 

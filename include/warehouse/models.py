@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -19,6 +19,7 @@ from include.connect.errors import FixSettings
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Engine, Statement, Table
+from include.warehouse.layers import TOUCHED_PEOPLE, Layers, delta_of, part_of
 from include.warehouse.render import generated_name, inlined, literal, references
 from include.warehouse.schema import OPS, raw_table
 
@@ -54,9 +55,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What readers see: one whole generation."""
+    """What readers see: one generation, whole or a layer on its base."""
 
     generation: str
+    base: str
     as_of: datetime
     published_at: datetime
     seq_to: int
@@ -161,7 +163,7 @@ def ensure_all(engine: Engine, settings: Settings) -> None:
                 {**clock(None, settings), **NO_LOADS},
             )
             _describe(engine, model.name, model.header["title"], model.header["columns"])
-        quarantine = _quarantine(model)
+        quarantine = quarantine_of(model.name)
         if quarantine not in there:
             engine.execute(
                 f"CREATE TABLE IF NOT EXISTS {quarantine} PARTITION BY DATE(_quarantined_at) "
@@ -201,14 +203,44 @@ def stage(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = 
     seq_to = frontier(engine)
     reached = {row["model"]: row for row in engine.query("SELECT model, seq, `sql` FROM ops.staged")}
     counts = " UNION ALL ".join(
-        f"SELECT '{model.name}' AS name, COUNT(*) AS n FROM {_quarantine(model)}" for model in staging_models()
+        f"SELECT '{model.name}' AS name, COUNT(*) AS n FROM {quarantine_of(model.name)}" for model in staging_models()
     )
     held = {row["name"]: int(row["n"]) for row in engine.query(counts)}
-    rows = {
-        model.name: _stage_one(engine, model, reached.get(model.name), seq_to, run, settings, held[model.name] > 0)
-        for model in staging_models()
-    }
+    loaded = _loaded(engine)
+    rows, idle = {}, []
+    for model in staging_models():
+        last, has_held = reached.get(model.name), held[model.name] > 0
+        newest = max((loaded.get(name, 0) for name in model.reads), default=0)
+        if not has_held and (last is None or last["sql"] == model.sql) and newest <= (int(last["seq"]) if last else 0):
+            rows[model.name] = 0
+            idle.append(model)
+        else:
+            rows[model.name] = _stage_one(engine, model, last, seq_to, run, settings, has_held)
+    _note_idle(engine, idle, seq_to, run)
     return StageSummary(rows, seq_to)
+
+
+def _loaded(engine: Engine) -> dict[str, int]:
+    """Raw table -> the latest load into it."""
+    latest = "SELECT source, stream, MAX(seq) AS seq FROM ops.loads GROUP BY source, stream"
+    return {f"raw.{row['source']}__{row['stream']}": int(row["seq"]) for row in engine.query(latest)}
+
+
+def _note_idle(engine: Engine, models: Sequence[Model], seq_to: int, run: Run) -> None:
+    """Models without anything new are up to date as they are."""
+    if not models:
+        return
+    listed = ", ".join(f"STRUCT({_text(model.name)} AS model, {_text(model.sql)} AS `sql`)" for model in models)
+    engine.atomically(
+        [
+            f"DELETE FROM ops.staged WHERE model IN ({', '.join(_text(model.name) for model in models)})",
+            Statement(
+                "INSERT INTO ops.staged (model, seq, `sql`, staged_at) "
+                f"SELECT m.model AS model, @seq, m.`sql` AS `sql`, @as_of FROM UNNEST([{listed}]) AS m",
+                {"seq": seq_to, "as_of": run.as_of},
+            ),
+        ]
+    )
 
 
 def _stage_one(
@@ -220,7 +252,7 @@ def _stage_one(
     settings: Settings,
     has_held: bool,
 ) -> int:
-    quarantine = _quarantine(model)
+    quarantine = quarantine_of(model.name)
     if reached is not None and reached["sql"] != model.sql:
         added = added_columns(reached["sql"] or "", model.sql)
         if added:
@@ -232,8 +264,6 @@ def _stage_one(
             ensure_all(engine, settings)
             reached, has_held = None, False
     seq_from = int(reached["seq"]) if reached else 0
-    if seq_from == seq_to and not has_held and reached and reached["sql"] == model.sql:
-        return 0
     columns = list(engine.columns(model.name))
     listed = ", ".join(columns)
     typed = f"SELECT {listed} FROM ({windowed(model.sql)})"
@@ -282,15 +312,16 @@ def _add_columns(engine: Engine, model: Model, added: list[str], settings: Setti
         f"CREATE OR REPLACE TABLE scratch.added AS SELECT {', '.join(added)} FROM ({windowed(model.sql)}) WHERE FALSE",
         {**clock(None, settings), **NO_LOADS},
     )
-    for table in (model.name, _quarantine(model)):
+    for table in (model.name, quarantine_of(model.name)):
         for name, kind in engine.columns("scratch.added").items():
             engine.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {kind}")
     _describe(engine, model.name, model.header["title"], model.header["columns"])
     log.info("%s gained %s; rows staged before have none until a full refresh", model.name, ", ".join(added))
 
 
-def _quarantine(model: Model) -> str:
-    return model.name.replace("staging.", "quarantine.")
+def quarantine_of(table: str) -> str:
+    """Where rows of a staging table are set aside."""
+    return table.replace("staging.", "quarantine.")
 
 
 def _newer(a: str, b: str, latest: str) -> str:
@@ -328,14 +359,28 @@ def build(engine: Engine, models: Iterable[Model], run: Run, settings: Settings)
 
 
 def build_marts(engine: Engine, run: Run, settings: Settings) -> dict[str, int]:
-    """Build every mart of the run's generation, in dependency order."""
-    return build(engine.at(run.run_id), mart_models(), run, settings)
+    """Build every mart of the run's generation, in dependency order; of a layer, the rows of the people it touched.
+
+    Each row of a mart is about one person (`customer_id`) and made of that person's rows alone, so the touched
+    people's can be made without the others'.
+    """
+    from include.warehouse.identity.generation import base_of
+
+    base, before = base_of(engine, run.run_id), published(engine, before=run.run_id)
+    if base == run.run_id or before is None:
+        return build(engine.at(run.run_id), mart_models(), run, settings)
+    layers = Layers(engine, run, before.generation, base)
+    rows = build(layers.part, mart_models(), run, settings)
+    for model in mart_models():
+        layers.lay(model.name, f"SELECT * FROM {model.name}", TOUCHED_PEOPLE)
+    return rows
 
 
 def published(engine: Engine, *, before: str | None = None) -> Published | None:
     """The generation everybody reads, or the one before generation `before`; None when there is none."""
     rows = engine.query(
-        "SELECT generation, as_of, published_at, seq_to, people, events FROM ops.published "
+        "SELECT generation, COALESCE(base, generation) AS base, as_of, published_at, seq_to, people, events "
+        "FROM ops.published "
         "WHERE generation != @before ORDER BY as_of DESC, generation DESC LIMIT 1",
         {"before": before or ""},
     )
@@ -352,22 +397,26 @@ def publish(engine: Engine, run: Run, settings: Settings) -> Published:
     names = [name.split("__", 1) for name in tables]
     people = int(built.query("SELECT COUNT(*) AS n FROM marts.customers")[0]["n"])
     events = int(built.query("SELECT COUNT(*) AS n FROM marts.activities")[0]["n"])
-    seq_to = int(built.query("SELECT COALESCE(MAX(seq_to), 0) AS n FROM identity.inputs")[0]["n"])
-    result = Published(run.run_id, run.as_of, datetime.now(UTC), seq_to, people, events)
+    made = built.query("SELECT seq_to, base FROM identity.inputs")[0]
+    seq_to, base = int(made["seq_to"]), str(made["base"])
+    result = Published(run.run_id, base, run.as_of, datetime.now(UTC), seq_to, people, events)
     views: list[Statement | str] = [
         _view(built, f"{dataset}.{table}", generated_name(dataset, table, run.run_id)) for dataset, table in names
     ]
     if settings.bigquery_policy_tag:
+        own = built if base == run.run_id else engine.at(delta_of(run.run_id))
         for dataset, table in names:
             said = meanings()[f"{dataset}.{table}"]
-            _describe(built, f"{dataset}.{table}", said.table, said.columns)
+            if own.columns(f"{dataset}.{table}"):
+                _describe(own, f"{dataset}.{table}", said.table, said.columns)
     views += [
         Statement("DELETE FROM ops.published WHERE generation = @generation", {"generation": run.run_id}),
         Statement(
-            "INSERT INTO ops.published (generation, as_of, published_at, seq_to, people, events) "
-            "VALUES (@generation, @as_of, @published_at, @seq_to, @people, @events)",
+            "INSERT INTO ops.published (generation, base, as_of, published_at, seq_to, people, events) "
+            "VALUES (@generation, @base, @as_of, @published_at, @seq_to, @people, @events)",
             {
                 "generation": run.run_id,
+                "base": base,
                 "as_of": run.as_of,
                 "published_at": result.published_at,
                 "seq_to": seq_to,
@@ -378,7 +427,7 @@ def publish(engine: Engine, run: Run, settings: Settings) -> Published:
     ]
     engine.at(None).atomically(views)
     _drop_old(engine, settings.generations_kept)
-    engine.publish(run.run_id)
+    engine.publish(run.run_id, base)
     return result
 
 
@@ -402,13 +451,26 @@ def _text(value: str) -> str:
 
 
 def _drop_old(engine: Engine, kept: int) -> None:
+    """Drop what belongs to no kept generation; views first, for they stand on tables."""
     rows = engine.query(
-        "SELECT generation FROM ops.published ORDER BY as_of DESC, generation DESC LIMIT @kept", {"kept": kept}
+        "SELECT generation, COALESCE(base, generation) AS base FROM ops.published "
+        "ORDER BY as_of DESC, generation DESC LIMIT @kept",
+        {"kept": kept},
     )
-    suffixes = tuple(generated_name("", "", row["generation"]).removeprefix("__") for row in rows)
+    needed = {name for row in rows for name in (row["generation"], row["base"], delta_of(row["generation"]))}
+    suffixes = tuple(generated_name("", "", name).removeprefix("__") for name in needed)
     for name in engine.tables("generations"):
         if not name.endswith(suffixes):
-            engine.execute(f"DROP TABLE IF EXISTS generations.{name}")
+            engine.drop(f"generations.{name}")
+
+
+def forget(engine: Engine, generation: str) -> None:
+    """Drop what an earlier attempt left of a generation."""
+    names = (generation, part_of(generation), delta_of(generation))
+    suffixes = tuple(generated_name("", "", name).removeprefix("__") for name in names)
+    for name in engine.tables("generations"):
+        if name.endswith(suffixes):
+            engine.drop(f"generations.{name}")
 
 
 def clock(run: Run | None, settings: Settings) -> dict[str, Any]:

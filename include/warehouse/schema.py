@@ -55,6 +55,7 @@ PUBLISHED = Table(
     "ops.published",
     (
         Column("generation", "STRING", "id of the unify run that built it"),
+        Column("base", "STRING", "whole generation under this one; its own id where this one is whole"),
         Column("as_of", "TIMESTAMP", "clock of that run"),
         Column("published_at", "TIMESTAMP", "when readers began to see it"),
         Column("seq_to", "INT64", "greatest load it contains"),

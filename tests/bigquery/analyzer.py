@@ -36,7 +36,7 @@ Path = tuple[str, ...]
 Change = tuple[Path, Columns | None] | None
 """What a statement does: a table (empty for a query's answer) and its columns now, None when it is dropped."""
 CREATED = re.compile(r"^CREATE (OR REPLACE )?(TEMPORARY )?(TABLE|VIEW) (IF NOT EXISTS )?\S+")
-GENERATION = re.compile(r"__\d{8}t\d{6}z_[0-9a-f]{8}\b")
+GENERATION = re.compile(r"__\d{8}t\d{6}z_[0-9a-f]{8}(?=\b|_)")
 QUOTED = re.compile(r"`\w+`(?:[.]`\w+`)+")
 
 
@@ -250,6 +250,12 @@ class AnalyzingClient:
         """Tables of a dataset."""
         here = dataset.partition(".")[2]
         return [bigquery.Table(f"{self.project}.{here}.{path[1]}") for path in self.catalog.tables if path[0] == here]
+
+    def delete_table(self, name: str, not_found_ok: bool) -> None:
+        """Drop a table or a view."""
+        path = _path(bigquery.Table(name))
+        if path in self.catalog.tables:
+            self.catalog.set(path, None)
 
     def load_table_from_json(
         self, rows: Sequence[Mapping[str, Any]], name: str, job_config: bigquery.LoadJobConfig

@@ -20,7 +20,7 @@ from include.warehouse.bigquery import BigQueryEngine
 from include.warehouse.duckdb import DuckDBEngine
 from include.warehouse.render import Names, render
 
-METHODS = ("query", "execute", "atomically", "ensure", "append", "load_parts")
+METHODS = ("query", "execute", "atomically", "ensure", "append", "load_parts", "drop")
 ENGINES = {str(ROOT / "include" / "warehouse" / name) for name in ("duckdb.py", "bigquery.py", "engine.py")}
 FOREIGN = {"VARCHAR": "STRING", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "DOUBLE": "FLOAT64", "BIGINT": "INT64"}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from recorder import Record, recording
 
+from include import steps
 from include.activate.segment import compute, get_segment, preview
 from include.checks.quarantine import held, set_aside
 from include.checks.results import CHECK_RESULTS, Finding, keep, usual_rows
@@ -39,7 +40,7 @@ OLD = "generations.left_behind"
 def walk(folder: Path) -> Record:
     """What was asked for, in order."""
     with company(folder / "company", people=PEOPLE) as started, recording() as record:
-        road = Road(folder / "home", started)
+        road = Road(folder / "home", started, overrides={"STITCHLINE_LAYER_FROM_EVENTS": "0"})
         road.walk()
         _check(road)
         _change(road)
@@ -77,9 +78,22 @@ def _change(road: Road) -> None:
 
 
 def _walk_on(road: Road) -> None:
-    """A second generation after the first, a list with another column, and a list that is held."""
+    """Two generations laid on the first, a list with another column, and a list that is held."""
     road.turn()
+    with road.here() as settings:
+        run = road.run("unify")
+        steps.unify_stage(run)
+        with connect(settings) as engine:
+            aside = "INSERT INTO quarantine.hubspot__contacts SELECT *, 'a reason' AS _reason, @at AS _quarantined_at "
+            engine.execute(f"{aside} FROM staging.hubspot__contacts LIMIT 1", {"at": run.as_of})
+        steps.unify_identity(run)
+        steps.unify_marts(run)
+        steps.unify_publish(run)
+    road.company.control("POST", "advance", {"recover": 2, "days": 1})
+    road.turn()
+    road.ingest()
     road.unify()
+    assert road.state().base != road.state().generation
     with road.here() as settings, connect(settings) as engine:
         segment = get_segment(SEGMENT)
         older = replace(segment, sql=f"SELECT *, 'older' AS remark FROM ({segment.sql}) AS list")

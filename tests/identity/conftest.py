@@ -14,11 +14,15 @@ from include.run import Run
 from include.simulate.people import Population
 from include.warehouse.duckdb import DuckDBEngine
 from include.warehouse.engine import Engine
+from include.warehouse.identity.evidence import CHANGED_EVENTS
+from include.warehouse.identity.generation import lay_people
 from include.warehouse.identity.kinds import DEFAULT, Limits
 from include.warehouse.identity.nodes import fill
 from include.warehouse.identity.normalize import normalized
 from include.warehouse.identity.overrides import Overrides
 from include.warehouse.identity.stitch import StitchSummary, stitch
+from include.warehouse.identity.tables import TOUCHED
+from include.warehouse.layers import Layers
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Identifier = tuple[str, str]
@@ -34,7 +38,7 @@ FACTS = {
     "seq": "INT64",
     "ts": "TIMESTAMP",
 }
-CARRIED = {"event_id": "STRING", "ts": "TIMESTAMP", "kind": "STRING", "value": "STRING"}
+CARRIED = {"event_id": "STRING", "ts": "TIMESTAMP", "seq": "INT64", "kind": "STRING", "value": "STRING"}
 NAMES = {"kind": "STRING", "value": "STRING", "first_name": "STRING", "last_name": "STRING"}
 
 
@@ -65,7 +69,9 @@ class World:
         self.clock += 1
         at = START + timedelta(minutes=self.clock if minute is None else minute)
         self._facts(identifiers, seq or self.clock, at, False, "same_event")
-        self.occurrences += [{"event_id": event_id, "ts": at, "kind": k, "value": v} for k, v in identifiers]
+        self.occurrences += [
+            {"event_id": event_id, "ts": at, "seq": seq or self.clock, "kind": k, "value": v} for k, v in identifiers
+        ]
 
     def call(self, identifier: Identifier, first_name: str, last_name: str | None = None) -> None:
         """The name on a record."""
@@ -94,43 +100,66 @@ class World:
         self, previous: str | None = None, limits: Limits = DEFAULT, upto: int | None = None, space: str = ""
     ) -> tuple[Engine, StitchSummary]:
         """Stitch what was seen (`upto` a load) into a new generation."""
+        run, engine = self._next()
+        evidence, occurrences = self._write(engine, space, 0, upto)
+        engine.execute(f"CREATE OR REPLACE TABLE identity.evidence AS {evidence}")
+        engine.execute(f"CREATE OR REPLACE TABLE identity.occurrences AS {occurrences}")
+        engine.ensure([TOUCHED, CHANGED_EVENTS])
+        return engine, stitch(engine, run, previous, self.overrides, limits, space)
+
+    def lay(
+        self, previous: str, base: str, since: int, limits: Limits = DEFAULT, upto: int | None = None, space: str = ""
+    ) -> Engine | None:
+        """Lay what was seen after load `since` on an earlier generation; None where a whole one is asked for."""
+        run, engine = self._next()
+        evidence, occurrences = self._write(engine, space, since, upto)
+        self.engine.execute(f"CREATE OR REPLACE TABLE scratch.new_evidence AS {evidence}")
+        self.engine.execute(f"CREATE OR REPLACE TABLE scratch.new_occurrences AS {occurrences}")
+        self.engine.execute(
+            "CREATE OR REPLACE TABLE scratch.changed_events AS "
+            "SELECT DISTINCT event_id FROM scratch.new_occurrences AS o"
+        )
+        self.engine.execute(
+            "CREATE OR REPLACE TABLE scratch.unsettled AS SELECT kind, value FROM scratch.new_occurrences WHERE FALSE"
+        )
+        layers = Layers(self.engine, run, previous, base)
+        return engine if lay_people(layers, self.overrides, limits, space, most_touched=9) else None
+
+    def _next(self) -> tuple[Run, Engine]:
         self.runs += 1
         run = Run(f"r{self.runs}", START + timedelta(days=400 + self.runs), "unify", f"r{self.runs}")
-        engine = self.engine.at(run.run_id)
+        return run, self.engine.at(run.run_id)
+
+    def _write(self, engine: Engine, space: str, since: int, upto: int | None) -> tuple[str, str]:
+        """SELECTs of the evidence and the occurrences of a window of loads; names are there from the start."""
         fill(engine, "scratch.given_facts", FACTS, self.facts)
         fill(engine, "scratch.given_occurrences", CARRIED, self.occurrences)
         fill(engine, "scratch.given_names", NAMES, self.names)
         value = normalized("kind", "value")
         engine.execute(
-            f"""CREATE OR REPLACE TABLE identity.evidence AS
-            SELECT rule, left_kind, left_value, IF(right_value IS NULL, NULL, right_kind) AS right_kind, right_value,
-              is_inferred,
-              MIN(seq) AS first_seq, MIN(ts) AS first_seen_at, MAX(ts) AS last_seen_at, COUNT(*) AS occurrences,
-              'test' AS source, 'key' AS record_key
-            FROM (
-              SELECT rule, left_kind, CONCAT(@space, {normalized("left_kind", "left_value")}) AS left_value, right_kind,
-                CONCAT(@space, {normalized("right_kind", "right_value")}) AS right_value, is_inferred, seq, ts
-              FROM scratch.given_facts AS f WHERE seq <= @upto
-            ) AS f
-            WHERE left_value IS NOT NULL
-            GROUP BY rule, left_kind, left_value, right_kind, right_value, is_inferred""",
-            {"upto": upto or 10**9, "space": space},
-        )
-        engine.execute(
-            f"""CREATE OR REPLACE TABLE identity.occurrences AS
-            SELECT * FROM (
-              SELECT event_id, ts, kind, CONCAT(@space, {value}) AS value FROM scratch.given_occurrences AS o
-              WHERE ts <= @until
-            ) AS o
-            WHERE value IS NOT NULL""",
-            {"space": space, "until": START + timedelta(minutes=upto) if upto else START + timedelta(days=9999)},
-        )
-        engine.execute(
             f"""CREATE OR REPLACE TABLE identity.names AS
             SELECT kind, CONCAT(@space, {value}) AS value, first_name, last_name FROM scratch.given_names AS n""",
             {"space": space},
         )
-        return engine, stitch(engine, run, previous, self.overrides, limits, space)
+        # Inferred evidence is asked for anew each time.
+        evidence = f"""SELECT rule, left_kind, left_value, IF(right_value IS NULL, NULL, right_kind) AS right_kind,
+              right_value, is_inferred,
+              MIN(seq) AS first_seq, MIN(ts) AS first_seen_at, MAX(ts) AS last_seen_at, COUNT(*) AS occurrences,
+              'test' AS source, 'key' AS record_key
+            FROM (
+              SELECT rule, left_kind, CONCAT('{space}', {normalized("left_kind", "left_value")}) AS left_value,
+                right_kind, CONCAT('{space}', {normalized("right_kind", "right_value")}) AS right_value, is_inferred,
+                seq, ts
+              FROM scratch.given_facts AS f WHERE seq <= {upto or 10**9} AND (seq > {since} OR is_inferred)
+            ) AS f
+            WHERE left_value IS NOT NULL
+            GROUP BY rule, left_kind, left_value, right_kind, right_value, is_inferred"""
+        occurrences = f"""SELECT * FROM (
+              SELECT event_id, ts, kind, CONCAT('{space}', {value}) AS value FROM scratch.given_occurrences AS o
+              WHERE seq <= {upto or 10**9} AND seq > {since}
+            ) AS o
+            WHERE value IS NOT NULL"""
+        return evidence, occurrences
 
 
 class People:
@@ -253,7 +282,7 @@ def record(population: Population) -> World:
         see("calendly_invitee", at, *carried)
         call("calendly_invitee", own, booking.name)
         occur += [
-            {"event_id": f"calendly/{booking.invitee_uuid}", "ts": at, "kind": kind, "value": value}
+            {"event_id": f"calendly/{booking.invitee_uuid}", "ts": at, "seq": _seq(at), "kind": kind, "value": value}
             for kind, value in carried[:3]
             if value
         ]
@@ -262,6 +291,7 @@ def record(population: Population) -> World:
             {
                 "event_id": f"stripe/{charge.id}",
                 "ts": charge.created_at,
+                "seq": _seq(charge.created_at),
                 "kind": "stripe_customer_id",
                 "value": f"main/{charge.customer_id}",
             }
@@ -271,6 +301,7 @@ def record(population: Population) -> World:
             {
                 "event_id": f"zendesk/{ticket.id}",
                 "ts": ticket.created_at,
+                "seq": _seq(ticket.created_at),
                 "kind": "zendesk_user_id",
                 "value": f"main/{ticket.requester_id}",
             }
@@ -287,7 +318,13 @@ def record(population: Population) -> World:
             (_IN_LINKS[name], value) for name, value in parse_qsl(urlsplit(event.url or "").query) if name in _IN_LINKS
         ]
         occur += [
-            {"event_id": f"segment/{event.event_id}", "ts": event.ts, "kind": kind, "value": value}
+            {
+                "event_id": f"segment/{event.event_id}",
+                "ts": event.ts,
+                "seq": _seq(event.ts),
+                "kind": kind,
+                "value": value,
+            }
             for kind, value in (*carried_here, *in_link)
             if value
         ]

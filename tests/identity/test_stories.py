@@ -316,7 +316,7 @@ def test_strongest_identifier_decides_an_event(world: World, people_of: Ask) -> 
     world.see(ANN, ANN_MAIL)
     world.see(BOB, BOB_MAIL)
     world.occurrences += [
-        {"event_id": "e", "ts": None, "kind": kind, "value": value}
+        {"event_id": "e", "ts": None, "seq": 1, "kind": kind, "value": value}
         for kind, value in (BOB_MAIL, ANN, ("anonymous_id", "x"))
     ]
     for row in world.occurrences:

@@ -55,7 +55,7 @@ def test_people_are_counted_once_and_only_while_they_are_in(settings, segments) 
     with connect(settings) as engine:
         engine.ensure([MEMBERSHIPS])
         engine.append(MEMBERSHIPS.name, rows)
-        engine.publish("g1")
+        engine.publish("g1", "g1")
     assert affected_by(settings, "unify", segments).people == 2
     assert affected_by(settings, "segment_askers", segments).people == 1
 

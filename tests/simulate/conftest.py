@@ -39,6 +39,7 @@ CREDENTIALS: dict[str, dict[str, str]] = {
     "sendgrid": {"Authorization": "Bearer SG.demo"},
     "intercom": {"Authorization": "Bearer intercom-demo"},
     "xero": {},
+    "shopify": {"X-Shopify-Access-Token": "shpat_demo"},
     "airship": basic("demoAppKey000000000000", "demoMasterSecret000000"),
     "slack": {},
     "_control": {},

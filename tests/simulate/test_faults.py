@@ -48,6 +48,7 @@ def test_every_nth_request_is_throttled(sim) -> None:
         ("sendgrid", "/sendgrid/v3/suppression/bounces"),
         ("intercom", "/intercom/me"),
         ("airship", "/airship/api/channels"),
+        ("shopify", "/shopify/admin/api/2026-10/graphql.json"),
         ("slack", "/slack/services/T/B/x"),
     ],
 )

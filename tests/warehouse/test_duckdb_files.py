@@ -129,10 +129,11 @@ def publish(settings: Settings, number: int) -> Run:
             [
                 Table("marts.customers", (Column("customer_id", "STRING"),)),
                 Table("marts.activities", (Column("activity_id", "STRING"),)),
-                Table("identity.inputs", (Column("seq_to", "INT64"),)),
+                Table("identity.inputs", (Column("seq_to", "INT64"), Column("base", "STRING"))),
             ]
         )
         here.append("marts.customers", [{"customer_id": f"c{number}"}])
+        here.append("identity.inputs", [{"seq_to": number, "base": run.run_id}])
         models.publish(engine, run, settings)
     return run
 
@@ -173,8 +174,8 @@ def test_a_reader_keeps_its_generation_while_the_next_is_published(settings: Set
         assert people(reader) == ["c1"]
     with connect(settings, read_only=True) as reader:
         assert people(reader) == ["c4"]
-    copies = sorted(path.name for path in settings.root.glob("*read-*"))
-    assert len(copies) == 2
+    assert len(list(settings.root.glob("*read-*"))) == 2
+    assert len(list(settings.root.glob("*base-*"))) == 2
 
 
 def test_a_publisher_killed_before_its_copy_is_whole_leaves_the_old_one(
@@ -199,7 +200,7 @@ def test_a_publisher_killed_before_its_copy_is_whole_leaves_the_old_one(
 
 def test_an_engine_in_memory_keeps_nothing_and_publishes_nowhere() -> None:
     engine = DuckDBEngine.in_memory()
-    engine.publish("20261120T000000Z-aaaaaaaa")
+    engine.publish("20261120T000000Z-aaaaaaaa", "20261120T000000Z-aaaaaaaa")
 
     assert engine.path is None
     engine.connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +17,7 @@ from include.warehouse.models import (
     clock,
     identity_models,
     published,
+    quarantine_of,
     read_model,
     staging_models,
     window,
@@ -46,8 +48,27 @@ INPUTS = Table(
     (
         Column("seq_to", "INT64", "greatest load whose evidence the generation holds"),
         Column("rule_hash", "STRING", "hash of the rules and the staging SQL they read"),
+        Column("decision_hash", "STRING", "hash of what people decided, the block lists and the limits"),
+        Column("base", "STRING", "whole generation under this one; its own name where this one is whole"),
     ),
-    "What a generation's evidence was made of.",
+    "What a generation was made of.",
+)
+CHANGED_EVENTS = Table(
+    "identity.changed_events",
+    (
+        Column("event_id", "STRING", "the event, its source first (`segment/...`)"),
+        Column("generation", "STRING", "run that found it new or different last"),
+    ),
+    "Events that are new or different since the generation's base.",
+)
+HELD = Table(
+    "identity.held",
+    (
+        Column("name", "STRING", "staging table the row belongs to"),
+        Column("account", "STRING", "`_account` of the row"),
+        Column("record_key", "STRING", "`_key` of the row"),
+    ),
+    "Rows that a check had set aside when the generation was made; the next one looks at them again.",
 )
 GROUPED = "rule, left_kind, left_value, right_kind, right_value, is_inferred"
 
@@ -87,8 +108,7 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings, *, full_refre
     before = published(engine, before=run.run_id)
     seq_to = int(engine.query("SELECT COALESCE(MIN(seq), 0) AS seq FROM ops.staged")[0]["seq"])
     seq_from = 0
-    here.execute("DROP TABLE IF EXISTS identity.evidence")
-    here.ensure([EVIDENCE, INPUTS])
+    here.ensure([EVIDENCE, CHANGED_EVENTS])
     if before is not None and not full_refresh:
         old = engine.at(before.generation)
         kept = old.query("SELECT seq_to, rule_hash FROM identity.inputs")
@@ -99,47 +119,79 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings, *, full_refre
             )
     columns = ", ".join(column.name for column in EVIDENCE.columns)
     known = f"SELECT {columns} FROM scratch.known UNION ALL " if seq_from else ""
-    staging = {model.name: model for model in staging_models()}
-    found = " UNION ALL ".join(
-        _found(
-            rule,
-            rule.sql
-            if rule.header["inferred"]
-            else inlined(rule.sql, {name: windowed(staging[name].sql) for name in rule.reads}),
-        )
-        for rule in rules()
-    )
-    # A value that is no such thing (an address without @) normalises to NULL: it is no evidence.
-    left, right = normalized("left_kind", "left_value"), normalized("right_kind", "right_value")
     params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
     here.execute(
-        f"""INSERT INTO identity.evidence ({columns})
-        SELECT {GROUPED}, MIN(first_seq), MIN(first_seen_at), MAX(last_seen_at), SUM(occurrences),
-          MIN(source), MIN(record_key)
-        FROM ({known}SELECT rule, left_kind, left_value, IF(right_value IS NULL, NULL, right_kind) AS right_kind,
-            right_value, is_inferred, _seq AS first_seq, seen_at AS first_seen_at, seen_at AS last_seen_at,
-            1 AS occurrences, source, record_key
-          FROM (
-            SELECT rule, left_kind, CONCAT(@space, {left}) AS left_value,
-              right_kind, CONCAT(@space, {right}) AS right_value, is_inferred, _seq, seen_at, source, record_key
-            FROM ({found})
-          ))
-        WHERE left_value IS NOT NULL
-        GROUP BY {GROUPED}""",
-        params,
+        f"INSERT INTO identity.evidence ({columns}) {added_up(f'{known}{trusted()} UNION ALL {guessed()}')}", params
     )
-    for name, model in identity_models().items():
-        value = normalized("kind", "value")
-        extra = "event_id, ts" if name == "occurrences" else "first_name, last_name"
-        here.execute(
-            f"CREATE OR REPLACE TABLE identity.{name} AS SELECT * FROM "
-            f"(SELECT {extra}, kind, CONCAT(@space, {value}) AS value FROM ({model.sql})) WHERE value IS NOT NULL",
-            params,
-        )
-    here.execute("DELETE FROM identity.inputs WHERE TRUE")
-    here.append("identity.inputs", [{"seq_to": seq_to, "rule_hash": rule_hash()}])
+    for name in identity_models():
+        here.execute(f"CREATE OR REPLACE TABLE identity.{name} AS {carried(name)}", params)
+    write_held(here)
     links = int(here.query("SELECT COUNT(*) AS n FROM identity.evidence")[0]["n"])
     return EvidenceSummary(links, seq_from, seq_to)
+
+
+def trusted() -> str:
+    """SELECT of what every trusted rule finds in the versions of records that a window of loads brought."""
+    staging = {model.name: model for model in staging_models()}
+    return _normal(
+        _found(rule, inlined(rule.sql, {name: windowed(staging[name].sql) for name in rule.reads}))
+        for rule in rules()
+        if not rule.header["inferred"]
+    )
+
+
+def guessed() -> str:
+    """SELECT of what every inferred rule finds; each depends on everybody's latest records."""
+    return _normal(_found(rule, rule.sql) for rule in rules() if rule.header["inferred"])
+
+
+def found_in(tables: Mapping[str, str]) -> str:
+    """SELECT of what every rule finds in other rows than the staging tables' (`staging.x` -> SELECT)."""
+    return _normal(_found(rule, inlined(rule.sql, tables)) for rule in rules())
+
+
+def added_up(rows: str) -> str:
+    """One row per rule and pair of identifiers, out of evidence taken in parts."""
+    return f"""SELECT {GROUPED}, MIN(first_seq) AS first_seq, MIN(first_seen_at) AS first_seen_at,
+          MAX(last_seen_at) AS last_seen_at, SUM(occurrences) AS occurrences, MIN(source) AS source,
+          MIN(record_key) AS record_key
+        FROM ({rows})
+        GROUP BY {GROUPED}"""
+
+
+def carried(name: str, tables: Mapping[str, str] | None = None) -> str:
+    """SELECT of `identity.occurrences` or `identity.names`, over other rows than the staging tables' where given.
+
+    A value that is no such thing (an address without @) normalises to NULL: it identifies nobody.
+    """
+    sql = identity_models()[name].sql
+    extra = "event_id, ts" if name == "occurrences" else "first_name, last_name"
+    return (
+        f"SELECT * FROM (SELECT {extra}, kind, CONCAT(@space, {normalized('kind', 'value')}) AS value "
+        f"FROM ({inlined(sql, tables) if tables else sql})) WHERE value IS NOT NULL"
+    )
+
+
+def write_held(here: Engine) -> None:
+    """Note which rows are set aside now."""
+    rows = " UNION ALL ".join(
+        f"SELECT '{model.name}' AS name, _account AS account, _key AS record_key FROM {quarantine_of(model.name)}"
+        for model in staging_models()
+    )
+    here.execute(f"CREATE OR REPLACE TABLE identity.held AS {rows}")
+
+
+def _normal(found: Iterable[str]) -> str:
+    left, right = normalized("left_kind", "left_value"), normalized("right_kind", "right_value")
+    return f"""SELECT rule, left_kind, left_value, IF(right_value IS NULL, NULL, right_kind) AS right_kind,
+          right_value, is_inferred, _seq AS first_seq, seen_at AS first_seen_at, seen_at AS last_seen_at,
+          1 AS occurrences, source, record_key
+        FROM (
+          SELECT rule, left_kind, CONCAT(@space, {left}) AS left_value,
+            right_kind, CONCAT(@space, {right}) AS right_value, is_inferred, _seq, seen_at, source, record_key
+          FROM ({" UNION ALL ".join(found)})
+        )
+        WHERE left_value IS NOT NULL"""
 
 
 def _found(rule: Model, sql: str) -> str:

@@ -6,11 +6,18 @@ from include.run import Run
 from include.warehouse.engine import Engine
 
 
-def write_history(engine: Engine, run: Run, previous: str | None) -> None:
+def write_history(engine: Engine, run: Run, previous: str | None, within: str | None = None) -> None:
     """Write `identity.changes` (the previous generation's history and this run's rows) and `identity.redirects`.
 
     An old id follows its identifiers: who of today holds most of them is its successor.
+
+    Args:
+        engine: the generation.
+        run: gives `changed_at` and the generation's name.
+        previous: the generation before; None starts the history.
+        within: table of the `customer_id`s that this is about; only what becomes of them is written.
     """
+    people = f"EXISTS (SELECT 1 FROM {within} AS w WHERE w.customer_id = {{}}.customer_id)" if within else "TRUE"
     if previous is None:
         nothing = "SELECT '' AS kind, '' AS value, '' AS customer_id FROM (SELECT 1 AS one) AS n WHERE FALSE"
         engine.execute(f"CREATE OR REPLACE TABLE scratch.old_identifiers AS {nothing}")
@@ -25,14 +32,18 @@ def write_history(engine: Engine, run: Run, previous: str | None) -> None:
         old = engine.at(previous)
         old.execute(
             "CREATE OR REPLACE TABLE scratch.old_identifiers AS "
-            "SELECT kind, value, customer_id FROM identity.identifiers AS i"
+            f"SELECT kind, value, customer_id FROM identity.identifiers AS i WHERE {people.format('i')}"
         )
-        old.execute("CREATE OR REPLACE TABLE scratch.old_customers AS SELECT customer_id FROM identity.customers AS c")
+        old.execute(
+            "CREATE OR REPLACE TABLE scratch.old_customers AS "
+            f"SELECT customer_id FROM identity.customers AS c WHERE {people.format('c')}"
+        )
         old.execute(
             "CREATE OR REPLACE TABLE scratch.old_redirects AS "
-            "SELECT old_customer_id, customer_id FROM identity.redirects AS r"
+            f"SELECT old_customer_id, customer_id FROM identity.redirects AS r WHERE {people.format('r')}"
         )
-        old.execute("CREATE OR REPLACE TABLE scratch.old_changes AS SELECT * FROM identity.changes AS c")
+        if within is None:
+            old.execute("CREATE OR REPLACE TABLE scratch.old_changes AS SELECT * FROM identity.changes AS c")
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.moves AS
         SELECT o.customer_id AS was, i.customer_id AS is_now, COUNT(*) AS identifiers
@@ -64,10 +75,10 @@ def write_history(engine: Engine, run: Run, previous: str | None) -> None:
         WHERE customer_id IS NOT NULL
           -- An id that exists again leads nowhere else.
           AND NOT EXISTS (SELECT 1 FROM identity.customers AS c WHERE c.customer_id = led.old_customer_id)""")
-    _write_changes(engine, run, previous)
+    _write_changes(engine, run, continued=previous is not None and within is None)
 
 
-def _write_changes(engine: Engine, run: Run, previous: str | None) -> None:
+def _write_changes(engine: Engine, run: Run, *, continued: bool) -> None:
     # A link between what belonged to two people before is what joined them, where there is one.
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.causes AS
@@ -83,7 +94,7 @@ def _write_changes(engine: Engine, run: Run, previous: str | None) -> None:
     engine.execute(
         f"""
         CREATE OR REPLACE TABLE identity.changes AS
-        {history if previous else ""}
+        {history if continued else ""}
         SELECT @as_of AS changed_at, @generation AS generation, change, customer_id, other_customer_id, detail
         FROM (
           SELECT 'created' AS change, c.customer_id, CAST(NULL AS STRING) AS other_customer_id,

@@ -24,7 +24,7 @@ def number(engine: Engine, overrides: Overrides, lists: BlockLists, limits: Limi
 
     Nodes are numbered by (first load, kind, value), so the least number of a component is its anchor.
     """
-    _write_lists(engine, overrides, lists, limits)
+    write_lists(engine, overrides, lists, limits)
     engine.execute(
         """
         CREATE OR REPLACE TABLE scratch.seen AS
@@ -73,7 +73,8 @@ def fill(engine: Engine, table: str, columns: Mapping[str, str], rows: Sequence[
     engine.append(table, rows)
 
 
-def _write_lists(engine: Engine, overrides: Overrides, lists: BlockLists, limits: Limits) -> None:
+def write_lists(engine: Engine, overrides: Overrides, lists: BlockLists, limits: Limits) -> None:
+    """Write `scratch.kinds`, `scratch.words` and `scratch.decisions`: what was declared and decided."""
     fill(
         engine,
         "scratch.kinds",

@@ -39,11 +39,12 @@ def stitch(
     overrides: Overrides | None = None,
     limits: Limits = DEFAULT,
     space: str = "",
+    within: str | None = None,
 ) -> StitchSummary:
     """Stitch `identity.evidence`, `identity.occurrences` and `identity.names` into people.
 
-    Recomputed from all evidence each time: ids come from the evidence alone, so a rebuild gives the ids that
-    runs one after the other gave. Running it again writes the same tables again.
+    Ids come from the evidence alone, so a rebuild gives the ids that runs one after the other gave, and people can
+    be stitched without those whom no evidence connects to them. Running it again writes the same tables again.
 
     Args:
         engine: an engine `.at(generation)`; reads and writes that generation's `identity.*`.
@@ -52,6 +53,7 @@ def stitch(
         overrides: what people decided; read from overrides.yaml by default.
         limits: how much may meet in one place.
         space: what every value begins with (`@space`).
+        within: table of the previous generation's people that the evidence is all about; None means everybody.
 
     Raises:
         FixSettings: overrides.yaml or blocked.yaml is wrong.
@@ -73,8 +75,8 @@ def stitch(
     _write_people(engine)
     _write_links(engine)
     write_ownership(engine, limits)
-    write_history(engine, run, previous)
-    return _summary(engine, run)
+    write_history(engine, run, previous, within)
+    return summary(engine, run)
 
 
 def _share(engine: Engine) -> None:
@@ -195,7 +197,8 @@ def _write_links(engine: Engine) -> None:
         WHERE NOT f.is_inferred OR x.is_inferred OR y.is_inferred""")
 
 
-def _summary(engine: Engine, run: Run) -> StitchSummary:
+def summary(engine: Engine, run: Run) -> StitchSummary:
+    """A stitched generation in numbers."""
     changes = engine.query(
         """SELECT COALESCE(COUNTIF(change = 'merged'), 0) AS merges, COALESCE(COUNTIF(change = 'split'), 0) AS splits
         FROM identity.changes AS c WHERE generation = @generation""",
@@ -208,7 +211,7 @@ def _summary(engine: Engine, run: Run) -> StitchSummary:
         merges=int(changes["merges"]),
         splits=int(changes["splits"]),
         blocked=count(engine, "identity.blocked_values", "reason <> 'shared_device'"),
-        shared_devices=count(engine, "scratch.shared_devices"),
+        shared_devices=count(engine, "identity.blocked_values", "reason = 'shared_device'"),
         inferred=count(engine, "identity.identifiers", "is_inferred"),
         review=count(engine, "identity.review"),
     )

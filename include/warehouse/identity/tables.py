@@ -116,4 +116,13 @@ REDIRECTS = Table(
     "Every id that is gone and who it became.",
 )
 
-TABLES = (IDENTIFIERS, CUSTOMERS, OWNERSHIP, EVENTS, BLOCKED_VALUES, LINKS, REVIEW, CHANGES, REDIRECTS)
+TOUCHED = Table(
+    "identity.touched",
+    (
+        Column("customer_id", "STRING", "a person of the base, or of a generation since, who was worked out anew"),
+        Column("generation", "STRING", "run that did so last"),
+    ),
+    "Whom the generation and those before it touched since its base.",
+)
+
+TABLES = (TOUCHED, IDENTIFIERS, CUSTOMERS, OWNERSHIP, EVENTS, BLOCKED_VALUES, LINKS, REVIEW, CHANGES, REDIRECTS)

@@ -1,0 +1,244 @@
+"""Whom new evidence may change: the people it is about, and everybody whom evidence connects to them."""
+
+from __future__ import annotations
+
+from include.warehouse.identity.components import count
+from include.warehouse.identity.normalize import bare, normalized
+from include.warehouse.layers import Layers
+
+CUTTING = "'override', 'placeholder', 'role_inbox', 'shared_inbox', 'shared_record'"
+"""Reasons for which a value joins nobody, whoever meets there: what is behind it is somebody else's affair.
+
+Shared devices and phones are not among them: whether one is shared, and whose its events are, hangs on everybody
+who uses it.
+"""
+JUDGED = "'shared_inbox', 'shared_record'"
+"""Reasons that the data gave: to be judged again, such a value needs all its neighbours."""
+MOST_ROUNDS = 10_000
+_SAME = "{a}.kind = {b}.kind AND {a}.value = {b}.value"
+
+
+def find_affected(layers: Layers, space: str) -> None:
+    """Write who has to be worked out again, given what is new.
+
+    Reads `scratch.new_evidence`, `scratch.changed_events`, `scratch.new_occurrences`, `scratch.unsettled`
+    (kind, value: identifiers of rows that a check held) and `scratch.decisions`.
+
+    Writes `scratch.affected` (kind, value), `scratch.touched` (customer_id), `scratch.border` (kind, value, reason):
+    the blocked values next to them, `scratch.ghosts` (kind, value): what is behind those that must be judged, and
+    `scratch.carrying`, the occurrences of the affected identifiers.
+    """
+    engine, old, here = layers.engine, layers.old, layers.here
+    old.execute(
+        "CREATE OR REPLACE TABLE scratch.cut AS "
+        f"SELECT kind, value, reason FROM identity.blocked_values AS b WHERE reason IN ({CUTTING})"
+    )
+    _begin(layers)
+    value = f"CONCAT(@space, {normalized('d.kind', 'd.value')})"
+    engine.execute(
+        f"""CREATE OR REPLACE TABLE scratch.decided_pairs AS
+        SELECT l.kind AS left_kind, l.value AS left_value, r.kind AS right_kind, r.value AS right_value
+        FROM (SELECT number, kind, {value} AS value FROM scratch.decisions AS d
+          WHERE section = 'must_link' AND side = 0) AS l
+        INNER JOIN (SELECT number, kind, {value} AS value FROM scratch.decisions AS d
+          WHERE section = 'must_link' AND side = 1) AS r ON r.number = l.number""",
+        {"space": space},
+    )
+    old.execute("""
+        CREATE OR REPLACE TABLE scratch.hashed AS
+        SELECT value FROM identity.identifiers AS i WHERE kind = 'email_sha256'
+        UNION DISTINCT
+        SELECT value FROM scratch.begun AS n WHERE kind = 'email_sha256'
+        UNION DISTINCT
+        SELECT value FROM scratch.cut AS c WHERE kind = 'email_sha256'""")
+    engine.execute("CREATE OR REPLACE TABLE scratch.affected AS SELECT kind, value FROM scratch.frontier WHERE FALSE")
+    for _ in range(MOST_ROUNDS):
+        if not count(engine, "scratch.frontier") and not _owners_of_events(layers):
+            break
+        _spread(layers, space)
+    else:
+        raise RuntimeError("the people around new evidence did not settle")
+    engine.execute(f"""
+        CREATE OR REPLACE TABLE scratch.border_met AS
+        SELECT DISTINCT c.kind, c.value, c.reason
+        FROM scratch.cut AS c
+        INNER JOIN (
+          SELECT kind, value FROM scratch.met_cut AS m UNION ALL SELECT kind, value FROM scratch.begun AS n
+        ) AS m ON {_SAME.format(a="m", b="c")}""")
+    # The hash of a blocked address is blocked because the address is: the two are judged together.
+    digest = f"CONCAT(@space, TO_HEX(SHA256({bare('c.value', space)})))"
+    engine.execute(
+        f"""CREATE OR REPLACE TABLE scratch.border AS
+        SELECT kind, value, reason, reason IN ({JUDGED}) AS is_judged FROM scratch.border_met AS b
+        UNION DISTINCT
+        SELECT c.kind, c.value, c.reason, TRUE AS is_judged
+        FROM scratch.cut AS c
+        INNER JOIN scratch.border_met AS h ON h.kind = 'email_sha256' AND h.value = {digest}
+        WHERE c.kind = 'email'""",
+        {"space": space},
+    )
+    here.execute(f"""
+        CREATE OR REPLACE TABLE scratch.ghosts AS
+        SELECT DISTINCT e.kind, e.value
+        FROM (
+          SELECT l.right_kind AS kind, l.right_value AS value
+          FROM identity.evidence AS l
+          INNER JOIN scratch.border AS b ON b.kind = l.left_kind AND b.value = l.left_value AND b.is_judged
+          WHERE l.right_kind IS NOT NULL
+          UNION ALL
+          SELECT l.left_kind AS kind, l.left_value AS value
+          FROM identity.evidence AS l
+          INNER JOIN scratch.border AS b ON b.kind = l.right_kind AND b.value = l.right_value AND b.is_judged
+        ) AS e
+        LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="e")}
+        LEFT JOIN scratch.border AS b ON {_SAME.format(a="b", b="e")}
+        WHERE a.kind IS NULL AND b.kind IS NULL""")
+
+
+def _begin(layers: Layers) -> None:
+    """Write `scratch.begun`, every identifier that something new is about, and `scratch.frontier`, those that join."""
+    old = layers.old
+    pair = "rule, left_kind, left_value, right_kind, right_value"
+    guess = "SELECT {} FROM {} AS g WHERE is_inferred"
+    now, before = guess.format(pair, "scratch.new_evidence"), guess.format(pair, "identity.evidence")
+    old.execute(f"""
+        CREATE OR REPLACE TABLE scratch.new_pairs AS
+        SELECT left_kind, left_value, right_kind, right_value FROM scratch.new_evidence AS e WHERE NOT is_inferred
+        UNION DISTINCT
+        SELECT left_kind, left_value, right_kind, right_value
+        FROM (({now} EXCEPT DISTINCT {before}) UNION ALL ({before} EXCEPT DISTINCT {now})) AS turned""")
+    old.execute("""
+        CREATE OR REPLACE TABLE scratch.begun AS
+        SELECT left_kind AS kind, left_value AS value FROM scratch.new_pairs AS l
+        UNION DISTINCT
+        SELECT right_kind AS kind, right_value AS value FROM scratch.new_pairs AS r WHERE right_kind IS NOT NULL
+        UNION DISTINCT
+        SELECT kind, value FROM scratch.new_occurrences AS o
+        UNION DISTINCT
+        SELECT o.kind, o.value
+        FROM identity.occurrences AS o
+        INNER JOIN scratch.changed_events AS c ON c.event_id = o.event_id
+        UNION DISTINCT
+        SELECT kind, value FROM scratch.unsettled AS u""")
+    old.execute(f"""
+        CREATE OR REPLACE TABLE scratch.frontier AS
+        SELECT n.kind, n.value
+        FROM scratch.begun AS n
+        LEFT JOIN scratch.cut AS c ON {_SAME.format(a="c", b="n")}
+        WHERE c.kind IS NULL""")
+    old.execute("""
+        CREATE OR REPLACE TABLE scratch.touched AS
+        SELECT DISTINCT e.customer_id
+        FROM identity.events AS e
+        INNER JOIN scratch.changed_events AS c ON c.event_id = e.event_id""")
+    old.execute("CREATE OR REPLACE TABLE scratch.met_cut AS SELECT kind, value FROM scratch.frontier AS f WHERE FALSE")
+    old.execute(f"""
+        INSERT INTO scratch.frontier (kind, value)
+        SELECT i.kind, i.value
+        FROM identity.identifiers AS i
+        INNER JOIN scratch.touched AS t ON t.customer_id = i.customer_id
+        LEFT JOIN scratch.frontier AS f ON {_SAME.format(a="f", b="i")}
+        WHERE f.kind IS NULL""")
+
+
+def _spread(layers: Layers, space: str) -> None:
+    """Take in the people of the frontier, whole; what evidence connects to them is the next frontier."""
+    engine, old, here = layers.engine, layers.old, layers.here
+    old.execute(f"""
+        CREATE OR REPLACE TABLE scratch.entering AS
+        SELECT DISTINCT i.customer_id
+        FROM identity.identifiers AS i
+        INNER JOIN scratch.frontier AS f ON {_SAME.format(a="f", b="i")}
+        LEFT JOIN scratch.touched AS t ON t.customer_id = i.customer_id
+        WHERE t.customer_id IS NULL""")
+    engine.execute("INSERT INTO scratch.touched (customer_id) SELECT customer_id FROM scratch.entering AS e")
+    old.execute(f"""
+        CREATE OR REPLACE TABLE scratch.added AS
+        SELECT x.kind, x.value
+        FROM (
+          SELECT kind, value FROM scratch.frontier AS f
+          UNION DISTINCT
+          SELECT i.kind, i.value
+          FROM identity.identifiers AS i
+          INNER JOIN scratch.entering AS e ON e.customer_id = i.customer_id
+        ) AS x
+        LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="x")}
+        WHERE a.kind IS NULL""")
+    engine.execute("INSERT INTO scratch.affected (kind, value) SELECT kind, value FROM scratch.added AS a")
+    digest = f"CONCAT(@space, TO_HEX(SHA256({bare('{}.value', space)})))"
+    here.execute(
+        f"""CREATE OR REPLACE TABLE scratch.neighbours AS
+        SELECT DISTINCT n.kind, n.value
+        FROM (
+          SELECT e.right_kind AS kind, e.right_value AS value
+          FROM identity.evidence AS e
+          INNER JOIN scratch.added AS a ON a.kind = e.left_kind AND a.value = e.left_value
+          UNION ALL
+          SELECT e.left_kind AS kind, e.left_value AS value
+          FROM identity.evidence AS e
+          INNER JOIN scratch.added AS a ON a.kind = e.right_kind AND a.value = e.right_value
+          UNION ALL
+          SELECT d.right_kind AS kind, d.right_value AS value
+          FROM scratch.decided_pairs AS d
+          INNER JOIN scratch.added AS a ON a.kind = d.left_kind AND a.value = d.left_value
+          UNION ALL
+          SELECT d.left_kind AS kind, d.left_value AS value
+          FROM scratch.decided_pairs AS d
+          INNER JOIN scratch.added AS a ON a.kind = d.right_kind AND a.value = d.right_value
+          UNION ALL
+          SELECT 'email_sha256' AS kind, h.value
+          FROM scratch.added AS a
+          INNER JOIN scratch.hashed AS h ON h.value = {digest.format("a")}
+          WHERE a.kind = 'email'
+        ) AS n
+        LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="n")}
+        WHERE n.kind IS NOT NULL AND a.kind IS NULL""",
+        {"space": space},
+    )
+    if count(engine, "scratch.added", "kind = 'email_sha256'"):
+        old.execute(
+            f"""INSERT INTO scratch.neighbours (kind, value)
+            SELECT DISTINCT i.kind, i.value
+            FROM identity.identifiers AS i
+            INNER JOIN scratch.added AS h ON h.kind = 'email_sha256' AND h.value = {digest.format("i")}
+            LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="i")}
+            WHERE i.kind = 'email' AND a.kind IS NULL""",
+            {"space": space},
+        )
+    engine.execute(f"""
+        INSERT INTO scratch.met_cut (kind, value)
+        SELECT n.kind, n.value
+        FROM scratch.neighbours AS n
+        INNER JOIN scratch.cut AS c ON {_SAME.format(a="c", b="n")}""")
+    engine.execute(f"""
+        CREATE OR REPLACE TABLE scratch.frontier AS
+        SELECT DISTINCT n.kind, n.value
+        FROM scratch.neighbours AS n
+        LEFT JOIN scratch.cut AS c ON {_SAME.format(a="c", b="n")}
+        WHERE c.kind IS NULL""")
+
+
+def _owners_of_events(layers: Layers) -> bool:
+    """Whether somebody not yet met owns an event of an affected identifier; they are the next frontier."""
+    layers.here.execute(f"""
+        CREATE OR REPLACE TABLE scratch.carrying AS
+        SELECT o.event_id, o.ts, o.kind, o.value
+        FROM identity.occurrences AS o
+        INNER JOIN scratch.affected AS a ON {_SAME.format(a="a", b="o")}""")
+    layers.old.execute("""
+        CREATE OR REPLACE TABLE scratch.owners AS
+        SELECT DISTINCT e.customer_id
+        FROM identity.events AS e
+        INNER JOIN (SELECT DISTINCT event_id FROM scratch.carrying AS c) AS o ON o.event_id = e.event_id
+        LEFT JOIN scratch.touched AS t ON t.customer_id = e.customer_id
+        WHERE t.customer_id IS NULL""")
+    if not count(layers.engine, "scratch.owners"):
+        return False
+    layers.old.execute(f"""
+        CREATE OR REPLACE TABLE scratch.frontier AS
+        SELECT i.kind, i.value
+        FROM identity.identifiers AS i
+        INNER JOIN scratch.owners AS o ON o.customer_id = i.customer_id
+        LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="i")}
+        WHERE a.kind IS NULL""")
+    return True
