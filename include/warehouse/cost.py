@@ -43,11 +43,12 @@ class Estimates(Engine, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """One model and the statements that bring it up to date once."""
+    """One model and the statements that bring it up to date once; `raw` names the partitioned tables it reads."""
 
     name: str
     statements: tuple[str, ...]
     budget: int | None = None
+    raw: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Cost:
     read: int
     billed: int
     budget: int | None = None
+    partitions: int | None = None
+    """Days of raw it reads; None where it reads no partitioned table."""
 
     @property
     def is_over(self) -> bool:
@@ -65,11 +68,11 @@ class Cost:
         return self.budget is not None and self.billed > self.budget
 
 
-def cost(name: str, reads: Iterable[tuple[int, int]], budget: int | None = None) -> Cost:
+def cost(name: str, reads: Iterable[tuple[int, int]], budget: int | None = None, partitions: int | None = None) -> Cost:
     """Add up a model's statements, each `(bytes read, tables named)`; every one has a smallest bill."""
     listed = tuple(reads)
     billed = sum(max(-(-read // MIB) * MIB, tables * LEAST_PER_TABLE) for read, tables in listed)
-    return Cost(name, sum(read for read, _ in listed), billed, budget)
+    return Cost(name, sum(read for read, _ in listed), billed, budget, partitions)
 
 
 def per_month(billed: int, runs_per_day: int) -> int:
@@ -93,17 +96,19 @@ def size(count: float) -> str:
 
 def report(costs: Sequence[Cost], runs_per_day: int, price_per_tib: float) -> list[str]:
     """The lines people read: every model, who is over budget, and all together."""
-    lines = [f"{'model':44} {'reads':>10} {'billed':>10} {'a month':>10} {'USD':>9}"]
+    lines = [f"{'model':44} {'days':>5} {'reads':>10} {'billed':>10} {'a month':>10} {'USD':>9}"]
     for found in costs:
         month = per_month(found.billed, runs_per_day)
         over = f"  OVER its budget of {size(found.budget or 0)} a run" if found.is_over else ""
+        days = "-" if found.partitions is None else str(found.partitions)
         lines.append(
-            f"{found.name:44} {size(found.read):>10} {size(found.billed):>10} {size(month):>10} "
+            f"{found.name:44} {days:>5} {size(found.read):>10} {size(found.billed):>10} {size(month):>10} "
             f"{dollars(month, price_per_tib):>9.2f}{over}"
         )
     total = sum(per_month(found.billed, runs_per_day) for found in costs)
-    lines.append(f"{'together':66} {size(total):>10} {dollars(total, price_per_tib):>9.2f}")
+    lines.append(f"{'together':72} {size(total):>10} {dollars(total, price_per_tib):>9.2f}")
     lines.append(
+        "days: day partitions of raw that a run reads; it follows the loads of the run, not history. "
         f"{runs_per_day} runs a day, {price_per_tib:g} USD per TiB. Every table a statement names is billed 10 MiB at "
         "least. Stitching, and the transactions around staging, cost this or more: what they read exists only then."
     )
@@ -166,12 +171,15 @@ def estimate_models(
     if state is None:
         raise FixSettings("nothing is published yet", where="ops.published", fix="Run the unify DAG once.")
     here = engine.at(state.generation)
-    params = {**models.clock(run, settings), **one_window(engine, runs_per_day)}
+    window = one_window(engine, runs_per_day)
+    params = {**models.clock(run, settings), **window}
+    days = raw_partitions(engine, window)
     return [
         cost(
             model.name,
             [(here.estimate(sql, params), len(references(sql))) for sql in model.statements],
             model.budget,
+            sum(days.get(table, 0) for table in model.raw) if model.raw else None,
         )
         for model in priced
     ]
@@ -195,6 +203,16 @@ def one_window(engine: Engine, runs_per_day: int) -> dict[str, Any]:
     return models.window(engine, seq_from, models.frontier(engine))
 
 
+def raw_partitions(engine: Engine, window: Mapping[str, Any]) -> dict[str, int]:
+    """Raw table -> day partitions that a window of loads lies in: what `_loaded_at >= @loaded_from` lets be read."""
+    rows = engine.query(
+        "SELECT source, stream, COUNT(DISTINCT DATE(loaded_at)) AS days FROM ops.loads "
+        "WHERE loaded_at >= @loaded_from AND seq <= @seq_to GROUP BY source, stream",
+        window,
+    )
+    return {f"raw.{row['source']}__{row['stream']}": int(row["days"]) for row in rows}
+
+
 def _staging() -> list[Priced]:
     """The typed rows of the window, and the rewriting of the table they go into."""
     return [
@@ -202,21 +220,28 @@ def _staging() -> list[Priced]:
             model.name,
             (models.windowed(model.sql), f"DELETE FROM {model.name} AS s WHERE s._account = '' AND s._key = ''"),
             read_budget(model.path),
+            _raw(model.reads),
         )
         for model in models.staging_models()
     ]
 
 
 def _evidence() -> list[Priced]:
-    staging = {model.name: models.windowed(model.sql) for model in models.staging_models()}
+    staged = {model.name: model for model in models.staging_models()}
+    staging = {name: models.windowed(model.sql) for name, model in staged.items()}
     return [
         Priced(
             rule.name,
             (rule.sql if rule.header["inferred"] else inlined(rule.sql, {name: staging[name] for name in rule.reads}),),
             read_budget(rule.path),
+            frozenset() if rule.header["inferred"] else _raw(*(staged[name].reads for name in rule.reads)),
         )
         for rule in rules()
     ]
+
+
+def _raw(*reads: frozenset[str]) -> frozenset[str]:
+    return frozenset(name for names in reads for name in names if name.startswith("raw."))
 
 
 def _marts() -> list[Priced]:

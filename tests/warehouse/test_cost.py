@@ -19,6 +19,7 @@ from include.warehouse.cost import (
     one_window,
     per_month,
     priced_models,
+    raw_partitions,
     read_budget,
     report,
     size,
@@ -140,3 +141,20 @@ def test_a_window_holds_the_loads_of_one_run() -> None:
     assert (hourly["seq_from"], hourly["seq_to"]) == (2, 4)
     assert hourly["loaded_from"] == noon - timedelta(minutes=40)
     assert (daily["seq_from"], daily["seq_to"]) == (0, 4)
+
+
+@pytest.mark.parametrize("history", [2, 200])
+def test_days_of_raw_that_are_read_follow_the_run_and_not_history(history: int) -> None:
+    engine = DuckDBEngine.in_memory()
+    engine.ensure([LOADS])
+    start = datetime(2026, 1, 1, 6, tzinfo=UTC)
+    loads = [
+        {"seq": day, "source": "stripe", "stream": "charges", "loaded_at": start + timedelta(days=day)}
+        for day in range(1, history + 1)
+    ]
+    loads.append({"seq": history + 1, "source": "zendesk", "stream": "users", "loaded_at": loads[-1]["loaded_at"]})
+    engine.append("ops.loads", loads)
+
+    assert raw_partitions(engine, one_window(engine, 1)) == {"raw.stripe__charges": 1, "raw.zendesk__users": 1}
+    assert all(model.raw for model in priced_models() if model.name.startswith("staging."))
+    assert not any(model.raw for model in priced_models() if model.name.startswith("marts."))
