@@ -269,7 +269,9 @@ def _is_unblocked(layers: Layers) -> bool:
         FROM scratch.cut AS c
         INNER JOIN scratch.nodes AS n ON {_SAME.format(a="n", b="c")}
         LEFT JOIN identity.blocked_values AS b ON {_SAME.format(a="b", b="c")}
-        WHERE b.kind IS NULL""")
+        -- A ghost is seen without most of its neighbours, and judged by nobody.
+        LEFT JOIN scratch.ghosts AS g ON {_SAME.format(a="g", b="c")}
+        WHERE b.kind IS NULL AND g.kind IS NULL""")
     return bool(rows[0]["n"])
 
 
