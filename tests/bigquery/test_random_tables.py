@@ -39,7 +39,7 @@ def _marked(model: str) -> Any:
     return pytest.param(model, marks=pytest.mark.long if is_long else ())
 
 
-@pytest.mark.parametrize("model", map(_marked, SETS))
+@pytest.mark.parametrize("model", [_marked(model) for model in SETS])
 def test_three_engines_make_the_same_rows(model: str, bench: Bench, client: bigquery.Client) -> None:
     seen = 0
     for seed, rows in enumerate(SETS[model]):
