@@ -206,7 +206,7 @@ def stage(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = 
         f"SELECT '{model.name}' AS name, COUNT(*) AS n FROM {quarantine_of(model.name)}" for model in staging_models()
     )
     held = {row["name"]: int(row["n"]) for row in engine.query(counts)}
-    loaded = _loaded(engine)
+    loaded = latest_loads(engine)
     rows, idle = {}, []
     for model in staging_models():
         last, has_held = reached.get(model.name), held[model.name] > 0
@@ -220,7 +220,7 @@ def stage(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = 
     return StageSummary(rows, seq_to)
 
 
-def _loaded(engine: Engine) -> dict[str, int]:
+def latest_loads(engine: Engine) -> dict[str, int]:
     """Raw table -> the latest load into it."""
     latest = "SELECT source, stream, MAX(seq) AS seq FROM ops.loads GROUP BY source, stream"
     return {f"raw.{row['source']}__{row['stream']}": int(row["seq"]) for row in engine.query(latest)}

@@ -16,6 +16,7 @@ from include.warehouse.models import (
     Model,
     clock,
     identity_models,
+    latest_loads,
     published,
     quarantine_of,
     read_model,
@@ -121,7 +122,8 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings, *, full_refre
     known = f"SELECT {columns} FROM scratch.known UNION ALL " if seq_from else ""
     params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
     here.execute(
-        f"INSERT INTO identity.evidence ({columns}) {added_up(f'{known}{trusted()} UNION ALL {guessed()}')}", params
+        f"INSERT INTO identity.evidence ({columns}) {added_up(f'{known}{trusted(engine, seq_from)} UNION ALL {guessed()}')}",
+        params,
     )
     for name in identity_models():
         here.execute(f"CREATE OR REPLACE TABLE identity.{name} AS {carried(name)}", params)
@@ -130,13 +132,17 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings, *, full_refre
     return EvidenceSummary(links, seq_from, seq_to)
 
 
-def trusted() -> str:
-    """SELECT of what every trusted rule finds in the versions of records that a window of loads brought."""
+def trusted(engine: Engine, seq_from: int) -> str:
+    """SELECT of what the trusted rules find in the versions of records that a window of loads brought.
+
+    Rules about what no load of the window brought are left out: spelling them costs more than the others take.
+    """
     staging = {model.name: model for model in staging_models()}
+    loaded = {table for table, seq in latest_loads(engine).items() if seq > seq_from}
     return _normal(
         _found(rule, inlined(rule.sql, {name: windowed(staging[name].sql) for name in rule.reads}))
         for rule in rules()
-        if not rule.header["inferred"]
+        if not rule.header["inferred"] and any(staging[name].reads & loaded for name in rule.reads)
     )
 
 
@@ -181,6 +187,14 @@ def write_held(here: Engine) -> None:
     here.execute(f"CREATE OR REPLACE TABLE identity.held AS {rows}")
 
 
+NOTHING = (
+    "SELECT '' AS rule, '' AS left_kind, '' AS left_value, '' AS right_kind, '' AS right_value, FALSE AS is_inferred, "
+    "0 AS _seq, TIMESTAMP '1970-01-01 00:00:00+00' AS seen_at, '' AS source, '' AS record_key "
+    "FROM (SELECT 1 AS one) AS n WHERE FALSE"
+)
+"""What no rule finds."""
+
+
 def _normal(found: Iterable[str]) -> str:
     left, right = normalized("left_kind", "left_value"), normalized("right_kind", "right_value")
     return f"""SELECT rule, left_kind, left_value, IF(right_value IS NULL, NULL, right_kind) AS right_kind,
@@ -189,7 +203,7 @@ def _normal(found: Iterable[str]) -> str:
         FROM (
           SELECT rule, left_kind, CONCAT(@space, {left}) AS left_value,
             right_kind, CONCAT(@space, {right}) AS right_value, is_inferred, _seq, seen_at, source, record_key
-          FROM ({" UNION ALL ".join(found)})
+          FROM ({" UNION ALL ".join(found) or NOTHING})
         )
         WHERE left_value IS NOT NULL"""
 
