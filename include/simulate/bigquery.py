@@ -82,6 +82,7 @@ def emulator(folder: Path) -> Iterator[dict[str, str]]:
         RetryLater: it does not answer in time.
     """
     install()
+    _forget_answers(folder / "data" / "emulator.duckdb")
     port, grpc_port = free_port(), free_port()
     command = [
         *(str(ENVIRONMENT / "bin" / "local-bigquery"), "serve", "--host", "127.0.0.1", "--port", str(port)),
@@ -96,6 +97,15 @@ def emulator(folder: Path) -> Iterator[dict[str, str]]:
             "BIGQUERY_EMULATOR_HOST": address,
             "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": json.dumps(connection),
         }
+
+
+def _forget_answers(file: Path) -> None:
+    """Drop what earlier queries answered: it keeps every answer as a table, and lists all tables at each statement."""
+    import duckdb
+
+    if file.exists():
+        with duckdb.connect(str(file)) as kept:
+            kept.execute("DROP SCHEMA IF EXISTS _results CASCADE")
 
 
 def _wait_ready(address: str, seconds: float = 90) -> None:

@@ -121,10 +121,8 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings, *, full_refre
     columns = ", ".join(column.name for column in EVIDENCE.columns)
     known = f"SELECT {columns} FROM scratch.known UNION ALL " if seq_from else ""
     params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
-    here.execute(
-        f"INSERT INTO identity.evidence ({columns}) {added_up(f'{known}{trusted(engine, seq_from)} UNION ALL {guessed()}')}",
-        params,
-    )
+    found = added_up(f"{known}{trusted(engine, seq_from)} UNION ALL {guessed()}")
+    here.execute(f"INSERT INTO identity.evidence ({columns}) {found}", params)
     for name in identity_models():
         here.execute(f"CREATE OR REPLACE TABLE identity.{name} AS {carried(name)}", params)
     write_held(here)

@@ -153,10 +153,8 @@ def _take_news(layers: Layers, settings: Settings, seq_from: int) -> None:
     engine, here, old = layers.engine, layers.here, layers.old
     seq_to = int(engine.query("SELECT COALESCE(MIN(seq), 0) AS seq FROM ops.staged")[0]["seq"])
     params = {**clock(layers.run, settings), **window(engine, seq_from, seq_to)}
-    engine.execute(
-        f"CREATE OR REPLACE TABLE scratch.new_evidence AS {added_up(f'{trusted(engine, seq_from)} UNION ALL {guessed()}')}",
-        params,
-    )
+    found = added_up(f"{trusted(engine, seq_from)} UNION ALL {guessed()}")
+    engine.execute(f"CREATE OR REPLACE TABLE scratch.new_evidence AS {found}", params)
     write_held(here)
     old.execute("CREATE OR REPLACE TABLE scratch.held AS SELECT DISTINCT name, account, record_key FROM identity.held")
     here.execute(

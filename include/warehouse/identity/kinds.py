@@ -53,6 +53,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("stripe_customer_id", Role.RECORD, rank=2),
     Kind("shopify_customer_id", Role.RECORD, rank=2),
     Kind("xero_contact_id", Role.RECORD, rank=2),
+    Kind("intercom_contact_id", Role.RECORD, rank=2),
+    Kind("sendgrid_contact_id", Role.RECORD, rank=2),
     Kind("calendly_invitee", Role.RECORD, rank=2),
     Kind("email", Role.CONTACT, rank=3, limit=5, is_single=True),
     Kind("email_sha256", Role.CONTACT, rank=4, limit=10),
@@ -66,6 +68,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("idfa", Role.DEVICE, rank=6),
     Kind("idfv", Role.DEVICE, rank=6),
     Kind("gaid", Role.DEVICE, rank=6),
+    # Of a call no more is known than of a device: a number, a visitor. As a vendor's record of a person, each call
+    # would be one more person at its number, and two of them would make a customer's phone a shared one.
+    Kind("callrail_call", Role.DEVICE, rank=6),
 )
 
 UNKNOWN = Kind("", Role.RECORD, rank=2)
@@ -148,7 +153,10 @@ COLUMNS: Mapping[str, str] = {
     "mailchimp_id": "mailchimp_member_id",
     "shopify_id": "shopify_customer_id",
     "xero_id": "xero_contact_id",
+    "intercom_id": "intercom_contact_id",
+    "sendgrid_id": "sendgrid_contact_id",
     "calendly_invitee_id": "calendly_invitee",
+    "callrail_call_id": "callrail_call",
     "twitter": "twitter_handle",
     "linkedin": "linkedin_url",
 }

@@ -1,5 +1,6 @@
 /*
 title: The name each record carries, so that stitching can refuse to fuse people whose names disagree.
+why: "Only people have names here: a line of the telephone network or an organisation would set people apart."
 columns:
   kind: Kind of the identifier that carries the name; one of identity/kinds.py.
   value: The identifier, normalized.
@@ -69,3 +70,43 @@ SELECT
   last_name
 FROM staging.segment__identifies
 WHERE email IS NOT NULL AND (first_name IS NOT NULL OR last_name IS NOT NULL)
+UNION ALL
+SELECT
+  'salesforce_contact_id' AS kind,
+  CONCAT(_account, '/', salesforce_contact_id) AS value,
+  first_name,
+  last_name
+FROM staging.salesforce__contacts
+WHERE first_name IS NOT NULL OR last_name IS NOT NULL
+UNION ALL
+SELECT
+  'salesforce_lead_id' AS kind,
+  CONCAT(_account, '/', salesforce_lead_id) AS value,
+  first_name,
+  last_name
+FROM staging.salesforce__leads
+WHERE first_name IS NOT NULL OR last_name IS NOT NULL
+UNION ALL
+SELECT
+  'sendgrid_contact_id' AS kind,
+  CONCAT(_account, '/', sendgrid_contact_id) AS value,
+  first_name,
+  last_name
+FROM staging.sendgrid__contacts
+WHERE first_name IS NOT NULL OR last_name IS NOT NULL
+UNION ALL
+SELECT
+  'xero_contact_id' AS kind,
+  CONCAT(_account, '/', xero_contact_id) AS value,
+  first_name,
+  last_name
+FROM staging.xero__contacts
+WHERE first_name IS NOT NULL OR last_name IS NOT NULL
+UNION ALL
+SELECT
+  'intercom_contact_id' AS kind,
+  CONCAT(_account, '/', intercom_contact_id) AS value,
+  REGEXP_EXTRACT(TRIM(full_name), r'^(\S+)') AS first_name,
+  REGEXP_EXTRACT(TRIM(full_name), r'\s(\S+)$') AS last_name
+FROM staging.intercom__contacts
+WHERE full_name IS NOT NULL

@@ -1,5 +1,8 @@
 /*
 title: Every identifier that an event carries; an event's owner is found through the strongest of them.
+why: >-
+  One event per record, whatever became of it: what is deleted or undone later is still the same person's. Ids of
+  addresses are hashed, because ids stand where addresses must not.
 columns:
   event_id: The event, its source first, as in identity.events.
   ts: When the event happened, UTC.
@@ -119,3 +122,160 @@ SELECT
   REGEXP_EXTRACT(url, r'[?&]eh=([0-9a-fA-F]{64})(?:[&#]|$)') AS value
 FROM staging.segment__pages
 WHERE REGEXP_CONTAINS(url, r'[?&]eh=[0-9a-fA-F]{64}(?:[&#]|$)')
+UNION ALL
+SELECT
+  CONCAT('callrail/', callrail_call_id) AS event_id,
+  started_at AS ts,
+  'callrail_call' AS kind,
+  CONCAT(_account, '/', callrail_call_id) AS value
+FROM staging.callrail__calls
+WHERE TRUE
+UNION ALL
+SELECT
+  CONCAT('callrail/', callrail_call_id) AS event_id,
+  started_at AS ts,
+  'anonymous_id' AS kind,
+  anonymous_id AS value
+FROM staging.callrail__calls
+WHERE anonymous_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('callrail/', callrail_call_id) AS event_id,
+  started_at AS ts,
+  'email' AS kind,
+  email AS value
+FROM staging.callrail__calls
+WHERE email IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('callrail/', callrail_call_id) AS event_id,
+  started_at AS ts,
+  'phone' AS kind,
+  phone AS value
+FROM staging.callrail__calls
+WHERE phone IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('intercom', IF(_account = 'main', '', CONCAT('__', _account)), '/', intercom_conversation_id) AS event_id,
+  created_at AS ts,
+  'intercom_contact_id' AS kind,
+  CONCAT(_account, '/', intercom_contact_id) AS value
+FROM staging.intercom__conversations
+WHERE intercom_contact_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT(
+    'sendgrid', IF(_account = 'main', '', CONCAT('__', _account)),
+    '/bounces/', SUBSTR(TO_HEX(SHA256(email)), 1, 32)
+  ) AS event_id,
+  created_at AS ts,
+  'email' AS kind,
+  email AS value
+FROM staging.sendgrid__bounces
+WHERE email IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT(
+    'sendgrid', IF(_account = 'main', '', CONCAT('__', _account)),
+    '/spam_reports/', SUBSTR(TO_HEX(SHA256(email)), 1, 32)
+  ) AS event_id,
+  created_at AS ts,
+  'email' AS kind,
+  email AS value
+FROM staging.sendgrid__spam_reports
+WHERE email IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT(
+    'sendgrid', IF(_account = 'main', '', CONCAT('__', _account)),
+    '/unsubscribes/', SUBSTR(TO_HEX(SHA256(email)), 1, 32)
+  ) AS event_id,
+  created_at AS ts,
+  'email' AS kind,
+  email AS value
+FROM staging.sendgrid__unsubscribes
+WHERE email IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_lead_id) AS event_id,
+  created_at AS ts,
+  'salesforce_lead_id' AS kind,
+  CONCAT(_account, '/', salesforce_lead_id) AS value
+FROM staging.salesforce__leads
+WHERE TRUE
+UNION ALL
+SELECT
+  CONCAT(
+    'salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_campaign_member_id
+  ) AS event_id,
+  created_at AS ts,
+  'salesforce_contact_id' AS kind,
+  CONCAT(_account, '/', salesforce_contact_id) AS value
+FROM staging.salesforce__campaign_members
+WHERE salesforce_contact_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT(
+    'salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_campaign_member_id
+  ) AS event_id,
+  created_at AS ts,
+  'salesforce_lead_id' AS kind,
+  CONCAT(_account, '/', salesforce_lead_id) AS value
+FROM staging.salesforce__campaign_members
+WHERE salesforce_lead_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_task_id) AS event_id,
+  COALESCE(completed_at, created_at) AS ts,
+  'salesforce_contact_id' AS kind,
+  CONCAT(_account, '/', salesforce_contact_id) AS value
+FROM staging.salesforce__tasks
+WHERE salesforce_contact_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_task_id) AS event_id,
+  COALESCE(completed_at, created_at) AS ts,
+  'salesforce_lead_id' AS kind,
+  CONCAT(_account, '/', salesforce_lead_id) AS value
+FROM staging.salesforce__tasks
+WHERE salesforce_lead_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_event_id) AS event_id,
+  starts_at AS ts,
+  'salesforce_contact_id' AS kind,
+  CONCAT(_account, '/', salesforce_contact_id) AS value
+FROM staging.salesforce__events
+WHERE salesforce_contact_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_event_id) AS event_id,
+  starts_at AS ts,
+  'salesforce_lead_id' AS kind,
+  CONCAT(_account, '/', salesforce_lead_id) AS value
+FROM staging.salesforce__events
+WHERE salesforce_lead_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_opportunity_id) AS event_id,
+  created_at AS ts,
+  'salesforce_contact_id' AS kind,
+  CONCAT(_account, '/', salesforce_contact_id) AS value
+FROM staging.salesforce__opportunities
+WHERE salesforce_contact_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('xero/', xero_invoice_id) AS event_id,
+  TIMESTAMP(issue_date) AS ts,
+  'xero_contact_id' AS kind,
+  CONCAT(_account, '/', xero_contact_id) AS value
+FROM staging.xero__invoices
+WHERE xero_contact_id IS NOT NULL AND invoice_type = 'ACCREC'
+UNION ALL
+SELECT
+  CONCAT('xero/', xero_payment_id) AS event_id,
+  TIMESTAMP(payment_date) AS ts,
+  'xero_contact_id' AS kind,
+  CONCAT(_account, '/', xero_contact_id) AS value
+FROM staging.xero__payments
+WHERE xero_contact_id IS NOT NULL AND payment_type = 'ACCRECPAYMENT'
