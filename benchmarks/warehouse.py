@@ -16,7 +16,7 @@ from include import steps
 from include.run import Run
 from include.settings import read_settings
 from include.warehouse.duckdb import open_duckdb
-from include.warehouse.models import ensure_all
+from include.warehouse.stage import ensure_all
 
 STEPS: tuple[tuple[str, Callable[[Run], object]], ...] = (
     ("stage", steps.unify_stage),

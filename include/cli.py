@@ -190,7 +190,7 @@ def migrate(home: Home = None) -> None:
     """Bring the warehouse and the state store to the version of this code."""
     from include.state.store import Store
     from include.warehouse.engine import connect
-    from include.warehouse.models import ensure_all
+    from include.warehouse.stage import ensure_all
 
     settings = _settings(home)
     with Store.open(settings):

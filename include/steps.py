@@ -71,7 +71,8 @@ def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> 
         AirflowSkipException: an earlier unify has already taken in everything that is loaded.
     """
     from include.warehouse.engine import connect
-    from include.warehouse.models import ensure_all, frontier, published
+    from include.warehouse.models import frontier, published
+    from include.warehouse.stage import ensure_all
 
     settings = read_settings()
     every = timedelta(seconds=settings.unify_every_seconds)
@@ -93,7 +94,7 @@ def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> 
 def unify_stage(run: Run, *, full_refresh: bool = False) -> Summary:
     """Bring the staging tables up to the latest load; `full_refresh` types all of raw again."""
     from include.warehouse.engine import connect
-    from include.warehouse.models import stage
+    from include.warehouse.stage import stage
 
     settings = read_settings()
     with connect(settings) as engine:

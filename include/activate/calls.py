@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from include.connect.http import Answer, Params, Session
 
 REFUSALS = (400, 404, 409, 413, 422)
+CODES = ("category", "errorCode", "error_code", "error", "title", "code", "field", "type")
 QUICK_SECONDS = 60.0
 """A call that failed sooner than this was not yet waited for; it is repeated here."""
 
@@ -53,20 +54,20 @@ async def write(
 
 
 def refusal(answer: Answer) -> tuple[str, str]:
-    """Code and message of a vendor's error envelope, whatever its shape."""
+    """Code and message of a vendor's error envelope: of its own, else of the first error inside."""
     try:
         said = answer.json()
     except msgspec.DecodeError:
         said = None
+    layers = said[:1] if isinstance(said, list) else [said]
     if isinstance(said, dict):
         inner = said.get("error") or said.get("errors")
-        said = inner if isinstance(inner, dict | list) else said
-    if isinstance(said, list):
-        said = said[0] if said else None
-    if not isinstance(said, dict):
-        return f"http_{answer.status}", ""
-    code = _first(said, ("category", "errorCode", "error_code", "error", "title", "code", "field", "type"))
-    return code or f"http_{answer.status}", _first(said, ("message", "description", "detail", "error")) or ""
+        layers += inner[:1] if isinstance(inner, list) else [inner]
+    for layer in layers:
+        code = _first(layer, CODES) if isinstance(layer, dict) else None
+        if code is not None:
+            return code, _first(layer, ("message", "description", "detail", "error")) or ""
+    return f"http_{answer.status}", ""
 
 
 def _first(said: dict[str, Any], names: tuple[str, ...]) -> str | None:

@@ -186,6 +186,12 @@ def _value(column: str, kind: str, name: str, where: str) -> tuple[FieldKind, st
 def _desired_sql(reader: Engine, segment: Segment, spec: SyncSpec, destination: Destination) -> str:
     """Everybody on the list, where and as what they should be at the destination, or why they cannot be sent."""
     people = reader.columns("marts.customers")
+    if destination.key not in people:
+        raise FixSettings(
+            f"{destination.name} needs a column {destination.key} of marts.customers, which is not there",
+            where=f"{segment.path}:{spec.line}",
+            fix=f"Add include/warehouse/fields/{destination.key}.sql and the column, or remove the sync.",
+        )
     values = [(name, expression) for name, _, expression in _mapped(reader, segment, spec)]
     if spec.target and destination.target == "field":
         values.insert(0, (spec.target, "TRUE"))

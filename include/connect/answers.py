@@ -15,7 +15,7 @@ from include.connect.records import BrokenAnswer
 
 REQUEST_ID_HEADERS = (
     *("x-request-id", "request-id", "x-hubspot-correlation-id", "x-zendesk-request-id", "x-amzn-requestid"),
-    *("xero-correlation-id", "x-sfdc-request-id"),
+    *("xero-correlation-id", "x-sfdc-request-id", "x-fb-request-id"),
     "cf-ray",
 )
 REQUEST_ID_FIELDS = ("correlationId", "instance", "request_id", "operation_id")

@@ -298,6 +298,7 @@ class Session:
         if self._client is None:
             raise RuntimeError("the session is not open")
         self.counters.requests += 1
+        source = self.source
         headers = {**options["headers"], **self._authorization}
         started = time.perf_counter()
         try:
@@ -330,7 +331,8 @@ class Session:
         answer = Answer(status, seen, body)
         seconds = time.perf_counter() - started
         log.debug("called where=%s status=%d bytes=%d seconds=%.3f", where, status, len(body), seconds)
-        if status in RETRIED and status not in accept:
+        is_key_refused = status >= 400 and source.is_key_refused is not None and source.is_key_refused(body)
+        if status in RETRIED and status not in accept and not is_key_refused:
             self._gate.failed()
             after = asked_to_wait(seen, self.clock.now())
             return _Again(f"the vendor answered {status}", status, after, answer.request_id)
@@ -349,7 +351,7 @@ class Session:
             self._has_worked = True
             return Answer(status, seen, body, value)
         self._gate.answered()
-        return answer if status in accept else self._refused(answer, where)
+        return answer if status in accept else self._refused(answer, where, is_key_refused)
 
     async def _buy(self, address: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Answer:
         """Post a form to a token endpoint: no budget, passing faults repeated for a short time."""
@@ -370,7 +372,7 @@ class Session:
             state.attempt_number += 1
             await self.clock.sleep(wait)
 
-    def _refused(self, answer: Answer, where: str) -> _Again:
+    def _refused(self, answer: Answer, where: str, is_key_refused: bool) -> _Again:
         """Sort an answer that is no success: a pause, or the error that says what to do."""
         source, status = self.source, answer.status
         is_json = "json" in answer.headers.get("content-type", "")
@@ -387,7 +389,7 @@ class Session:
             self.counters.throttled += 1
             after = asked_to_wait(answer.headers, self.clock.now())
             return _Again("the vendor said: too many calls", status, after, answer.request_id)
-        if status in source.rejects_with:
+        if is_key_refused or status in source.rejects_with:
             raise FixCredentials(
                 f"the vendor refused the credentials or their permissions ({status})",
                 where=f"connection {self.connection.id}, {where}",

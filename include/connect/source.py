@@ -172,6 +172,7 @@ class Source:
         fields: derives connection fields that people should not have to type.
         rejects_with: statuses that mean the credentials are refused.
         is_bare_403_throttling: a 403 without a JSON body, after calls that worked, means too many calls.
+        is_key_refused: tells refused credentials by the body, for a vendor whose status says something else.
         is_quota_used_up: tells a used-up daily quota from ordinary throttling in a 429 (headers, body).
         webhook: what the vendor sends by itself, taken by the collector.
     """
@@ -189,6 +190,7 @@ class Source:
     fields: Callable[[Connection], Mapping[str, str]] | None = None
     rejects_with: tuple[int, ...] = (401, 403)
     is_bare_403_throttling: bool = False
+    is_key_refused: Callable[[bytes], bool] | None = None
     is_quota_used_up: Callable[[Mapping[str, str], bytes], bool] | None = None
     webhook: Webhook | None = None
 

@@ -21,7 +21,7 @@ PAGE = 1000
 
 async def find_or_create_tag(session: Session, target: Target) -> Target:
     """The tag's static segment; a tag is one, and is made once."""
-    container = target.container or await _only_list(session)
+    container = target.container or await only_list(session)
     found = await _find_tag(session, container, target.name)
     if found is None:
         body = {"name": target.name, "static_segment": []}
@@ -52,7 +52,7 @@ async def remove_members(session: Session, target: Target, changes: Sequence[Cha
 
 async def read_members(session: Session, target: Target) -> set[str]:
     """Addresses that carry the tag now."""
-    container = target.container or await _only_list(session)
+    container = target.container or await only_list(session)
     handle = target.handle or await _find_tag(session, container, target.name)
     found: set[str] = set()
     while handle is not None:
@@ -66,7 +66,8 @@ async def read_members(session: Session, target: Target) -> set[str]:
     return found
 
 
-async def _only_list(session: Session) -> str:
+async def only_list(session: Session) -> str:
+    """The one audience of an account, where the list names none."""
     answer = await session.get_json("/lists", {"count": 2, "fields": "lists.id,total_items"}, label="lists")
     if len(answer["lists"]) != 1:
         raise FixSettings(

@@ -19,7 +19,8 @@ from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, 
 
 KEY, SECRET = "demoAppKey000000000000", "demoMasterSecret000000"
 PER_SECOND = 100
-NAMED_USERS_A_PAGE = 100
+NAMED_USERS_A_PAGE, NAMED_USERS_A_CALL = 100, 1000
+TAG_GROUPS = ("crm", "stitchline")
 PHONES = ("ios", "android")
 MEDIA_TYPE = "application/vnd.urbanairship+json; version=3"
 
@@ -81,6 +82,7 @@ class Airship(Vendor):
     def __init__(self, population: Population, clock: Clock, *, unlimited: bool = False) -> None:
         super().__init__(population, clock, unlimited=unlimited)
         self._began = population.now
+        self._tags: dict[str, dict[str, set[str]]] = {}
         self._second = SlidingWindow(PER_SECOND, 1, clock)
 
     @cached_property
@@ -95,6 +97,7 @@ class Airship(Vendor):
             read("/api/channels/{id}", self._get_channel),
             read("/api/named_users", self._list_named_users),
             write("POST", "/api/named_users/associate", self._associate),
+            write("POST", "/api/named_users/tags", self._change_tags),
             write("POST", "/api/named_users/disassociate", self._associate),
         ]
 
@@ -196,6 +199,31 @@ class Airship(Vendor):
         channel.named_user_id = None if call.path.endswith("/disassociate") else str(asked.get("named_user_id"))
         return self.reply({"ok": True})
 
+    def _tags_of(self, name: str) -> dict[str, set[str]]:
+        return {"crm": {"customer"}, **self._tags.get(name, {})}
+
+    @cached_property
+    def _emails(self) -> dict[str, str]:
+        return {person.user_id: person.emails[0] for person in self.population.people if person.user_id}
+
+    def _change_tags(self, call: Call) -> Response:
+        asked = self.json(call)
+        names = (asked.get("audience") or {}).get("named_user_id") or []
+        if not 1 <= len(names) <= NAMED_USERS_A_CALL or not asked.keys() & {"add", "remove"}:
+            raise Refused(self._error(400, 40001, f"an audience has 1 to {NAMED_USERS_A_CALL} named users"))
+        if any(self.rejects(self._emails.get(name)) for name in names):
+            raise Refused(self._error(400, 40001, "a named user is not valid"))
+        unknown = [group for how in ("add", "remove") for group in asked.get(how, {}) if group not in TAG_GROUPS]
+        if unknown:
+            return self.reply({"ok": True, "warnings": [f"The following tag groups do not exist: {unknown[0]}"]})
+        for name in names:
+            held = self._tags.setdefault(name, {})
+            for group, tags in asked.get("add", {}).items():
+                held.setdefault(group, set()).update(tags)
+            for group, tags in asked.get("remove", {}).items():
+                held.setdefault(group, set()).difference_update(tags)
+        return self.reply({"ok": True})
+
     def _named_user(self, name: str, held: Mapping[str, list[AirshipChannel]]) -> dict[str, Any]:
         channels = held[name]
         return self.drifted(
@@ -204,7 +232,7 @@ class Airship(Vendor):
                 "named_user_id": name,
                 "created": _stamp(min(channel.created_at for channel in channels)),
                 "last_modified": _stamp(max(channel.registered_at for channel in channels)),
-                "tags": {"crm": ["customer"]},
+                "tags": {group: sorted(tags) for group, tags in self._tags_of(name).items()},
                 "attributes": {},
                 "channels": [_record(channel) for channel in channels],
             },

@@ -170,10 +170,13 @@ class Mailchimp(Vendor):
 
     def _create_merge_field(self, call: Call) -> Response:
         given = self.json(call)
-        tag, type_ = str(given.get("tag") or given.get("name") or "").upper()[:10], str(given.get("type") or "")
-        if not tag or not type_ or tag in self.audience.merge_fields:
+        name, type_ = str(given.get("name") or ""), str(given.get("type") or "")
+        # Without a tag Mailchimp makes one up.
+        tag = str(given.get("tag") or f"MMERGE{len(self.audience.merge_fields) + 1}").upper()[:10]
+        if not name or not type_ or tag in self.audience.merge_fields:
             raise self._invalid("A merge field needs a name and a type, and a tag that is not taken.")
         self.audience.merge_fields[tag] = type_
+        self.audience.merge_names[tag] = name
         return self.reply(self.audience.merge_field(tag))
 
     # -- members

@@ -74,6 +74,7 @@ class Audience:
 
     def __init__(self, population: Population) -> None:
         self.merge_fields = {"FNAME": "text", "LNAME": "text", "ADDRESS": "address", "PHONE": "phone"}
+        self.merge_names: dict[str, str] = {}
         self.members: dict[str, Member] = {}
         self.segments: dict[int, Segment] = {}
         self.forgotten: set[str] = set()
@@ -196,7 +197,14 @@ class Audience:
     def merge_field(self, tag: str) -> dict[str, Any]:
         """A merge field as the API shows it."""
         number, type_ = list(self.merge_fields).index(tag) + 1, self.merge_fields[tag]
-        body = {"merge_id": number, "tag": tag, "name": tag, "type": type_, "required": False, "default_value": ""}
+        body = {
+            "merge_id": number,
+            "tag": tag,
+            "name": self.merge_names.get(tag, tag),
+            "type": type_,
+            "required": False,
+            "default_value": "",
+        }
         rest = {"public": False, "display_order": number, "options": {}, "help_text": ""}
         return {**body, **rest, "list_id": AUDIENCE_ID}
 

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from include.simulate.limits import Clock
 from include.simulate.people import Population
 from include.simulate.salesforce_records import SCHEMA, Org, make_org, stamp
+from include.simulate.salesforce_writes import Writes
 from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, write
 
 CLIENT_ID, CLIENT_SECRET, USERNAME = "sf-demo-app", "sf-demo-secret", "sync@acme.example"
@@ -77,6 +78,8 @@ class Salesforce(Vendor):
         super().__init__(population, clock, unlimited=unlimited)
         self._began = population.now
         self._calls = 0
+        self.schema = {kind: dict(fields) for kind, fields in SCHEMA.items()}
+        self.writes = Writes(self, API)
         self._queries: dict[str, tuple[Asked, datetime]] = {}
         self._jobs: dict[str, Job] = {}
 
@@ -98,6 +101,7 @@ class Salesforce(Vendor):
             read(one, lambda call: self.reply(self._shown(call.params["kind"], self._record(call), None))),
             write("PATCH", one, self._update),
             write("DELETE", one, self._delete),
+            *self.writes.routes(),
             read(API + "/jobs/query", self._create_job, "POST"),
             read(job, self._get_job),
             read(job + "/results", self._results),
@@ -193,7 +197,7 @@ class Salesforce(Vendor):
         return self.reply({"DailyApiRequests": {"Max": PER_DAY, "Remaining": PER_DAY - self._calls}})
 
     def _objects(self, kind: str) -> dict[str, dict[str, Any]]:
-        if kind not in SCHEMA:
+        if kind not in self.schema:
             raise self._refused(404, "NOT_FOUND", "The requested resource does not exist")
         return self.org.records[kind]
 
@@ -206,7 +210,10 @@ class Salesforce(Vendor):
     def _describe(self, call: Call) -> Response:
         kind = call.params["kind"]
         self._objects(kind)
-        fields = [{"name": name, "type": type_, "custom": False} for name, type_ in SCHEMA[kind].items()]
+        fields = [
+            {"name": name, "type": type_, "custom": name.endswith("__c"), "updateable": type_ != "id"}
+            for name, type_ in self.schema[kind].items()
+        ]
         return self.reply({"name": kind, "queryable": True, "custom": False, "fields": fields})
 
     def _shown(self, kind: str, record: Mapping[str, Any], fields: tuple[str, ...] | None) -> dict[str, Any]:
@@ -246,7 +253,7 @@ class Salesforce(Vendor):
         if match is None:
             raise self._refused(400, "MALFORMED_QUERY", "unexpected token")
         listed, kind, where, limit = match.groups()
-        if kind not in SCHEMA:
+        if kind not in self.schema:
             raise self._refused(400, "INVALID_TYPE", f"sObject type '{kind}' is not supported.")
         count = listed.lower() == "count()"
         fields = () if count else tuple(name.strip() for name in listed.split(","))
@@ -254,7 +261,7 @@ class Salesforce(Vendor):
         if where and re.sub(CONDITION, "", where).upper().split() != ["AND"] * (len(conditions) - 1):
             raise self._refused(400, "MALFORMED_QUERY", "unexpected condition")
         for name in (*fields, *(name for name, _, _ in conditions)):
-            if name not in SCHEMA[kind]:
+            if name not in self.schema[kind]:
                 raise self._refused(400, "INVALID_FIELD", f"No such column '{name}' on entity '{kind}'.")
         found = [
             record
@@ -322,21 +329,22 @@ class Salesforce(Vendor):
     def _update(self, call: Call) -> Response:
         record, kind = self._record(call), call.params["kind"]
         changes = self.json(call)
-        unknown = sorted(changes.keys() - SCHEMA[kind].keys())
+        unknown = sorted(changes.keys() - self.schema[kind].keys())
         if unknown:
             raise self._refused(400, "INVALID_FIELD", f"No such column '{unknown[0]}' on sobject of type {kind}")
         if record.get("IsConverted"):
             raise self._refused(400, "CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
         if self.rejects(changes.get("Email")):
             raise self._refused(400, "INVALID_EMAIL_ADDRESS", "Email: invalid email address")
-        self._touch(record, changes)
+        self.touch(record, changes)
         return Response(status_code=204)
 
     def _delete(self, call: Call) -> Response:
-        self._touch(self._record(call), {"IsDeleted": True})
+        self.touch(self._record(call), {"IsDeleted": True})
         return Response(status_code=204)
 
-    def _touch(self, record: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    def touch(self, record: dict[str, Any], changes: Mapping[str, Any]) -> None:
+        """Change a record, and say when."""
         now = stamp(self.clock.now())
         record.update({**changes, "LastModifiedDate": now, "SystemModstamp": now})
 

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from include.simulate.limits import Clock, FixedWindow
 from include.simulate.names import random_uuid, spell_phone
 from include.simulate.people import Person, Population
+from include.simulate.sendgrid_lists import Lists
 from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, write
 
 KEY = "SG.demo"
@@ -95,6 +96,7 @@ class SendGrid(Vendor):
         self._minute = FixedWindow(PER_MINUTE, 60, clock)
         self._exports: dict[str, tuple[datetime, list[bytes]]] = {}
         self._polled: set[str] = set()
+        self.lists = Lists(self)
 
     @cached_property
     def contacts(self) -> list[SendgridContact]:
@@ -111,6 +113,7 @@ class SendGrid(Vendor):
             read("/storage/{id}/{number:int}.csv.gz", self._file),
             read("/v3/marketing/contacts", self._sample),
             write("DELETE", "/v3/marketing/contacts", self._delete),
+            *self.lists.routes(),
             *lists,
         ]
 
@@ -174,7 +177,9 @@ class SendGrid(Vendor):
         asked = self.json(call)
         if asked.get("file_type", "csv") != "csv":
             raise Refused(self._error(400, "this simulator writes csv only", "file_type"))
-        rows = [_row(contact) for contact in self.contacts]
+        of = asked.get("list_ids")
+        wanted = self.lists.members(of) if of else None
+        rows = [_row(contact) for contact in self.contacts if wanted is None or contact.id in wanted]
         files = [_packed(rows[start : start + ROWS_A_FILE]) for start in range(0, len(rows), ROWS_A_FILE)]
         export = hashlib.sha256(f"export/{len(self._exports)}".encode()).hexdigest()[:32]
         self._exports[export] = self.clock.now(), files

@@ -22,10 +22,15 @@ from include.simulate import (
     airship,
     calendly,
     callrail,
+    discourse,
     hubspot,
     intercom,
+    jira,
     mailchimp,
+    mandrill,
+    meta,
     salesforce,
+    segment_tracking,
     sendgrid,
     shopify,
     stripe,
@@ -36,14 +41,19 @@ from include.simulate import (
 from include.simulate.airship import Airship
 from include.simulate.calendly import Calendly
 from include.simulate.callrail import CallRail
+from include.simulate.discourse import Discourse
 from include.simulate.faults import TRANSPORT, Gate, Stats
 from include.simulate.hubspot import HubSpot
 from include.simulate.intercom import Intercom
+from include.simulate.jira import Jira
 from include.simulate.limits import Clock
 from include.simulate.mailchimp import Mailchimp
+from include.simulate.mandrill import Mandrill
+from include.simulate.meta import Meta
 from include.simulate.people import Population, advance
 from include.simulate.salesforce import Salesforce
 from include.simulate.segment import write_segment_tables
+from include.simulate.segment_tracking import SegmentTracking
 from include.simulate.sendgrid import SendGrid
 from include.simulate.shopify import Shopify
 from include.simulate.slack import Slack
@@ -95,7 +105,12 @@ class Simulator:
             Salesforce(population, self.clock, unlimited=unlimited),
             Xero(population, self.clock, unlimited=unlimited),
             Webhook(population, self.clock, unlimited=unlimited),
+            Meta(population, self.clock, unlimited=unlimited),
+            SegmentTracking(population, self.clock, unlimited=unlimited),
             Shopify(population, self.clock, unlimited=unlimited),
+            Jira(population, self.clock, unlimited=unlimited),
+            Mandrill(population, self.clock, unlimited=unlimited),
+            Discourse(population, self.clock, unlimited=unlimited),
         ]
         self.gates = {vendor.name: Gate(vendor) for vendor in vendors}
 
@@ -257,6 +272,11 @@ def connections(port: int, folder: Path | str, host: str = "127.0.0.1") -> dict[
         ),
         "airship": http("/airship", airship.KEY, airship.SECRET),
         "shopify": http("/shopify", None, shopify.TOKEN),
+        "discourse": http("/discourse", None, discourse.KEY),
+        "mandrill": http("/mandrill", None, mandrill.KEY),
+        "jira": http("/jira", jira.EMAIL, jira.TOKEN),
+        "segment_tracking": http("/segment_tracking", None, segment_tracking.WRITE_KEY),
+        "meta": http("/meta", None, meta.TOKEN, ad_account_id=meta.AD_ACCOUNT),
         "webhook": http("/webhook", None, webhook.SECRET, path="/catch"),
         "slack_alerts": http("/slack/services/T000/B000/demo"),
     }

@@ -69,6 +69,7 @@ class Stripe(Vendor):
         return [
             read("/v1/customers", lambda call: self._list(call, "customer", self._customers)),
             write("POST", "/v1/customers", self._create),
+            read("/v1/customers/search", self._search),
             read("/v1/customers/{id}", self._get_customer),
             write("POST", "/v1/customers/{id}", self._update),
             write("DELETE", "/v1/customers/{id}", self._delete),
@@ -180,6 +181,17 @@ class Stripe(Vendor):
         if call.params["id"] in self._deleted:
             return self.reply({"id": call.params["id"], "object": "customer", "deleted": True})
         return self.reply(self._one(call, "customer", self._customers))
+
+    def _search(self, call: Call) -> Response:
+        asked = re.fullmatch(r"metadata\['(.+)'\]:'(.*)'", call.query.get("query", ""))
+        limit, start = call.int_query("limit", 10), call.int_query("page", 0)
+        if asked is None or limit is None or not 1 <= limit <= 100 or start is None:
+            raise self._invalid("This simulator searches for one metadata value.", "query")
+        found = [one for one in self._customers.objects.values() if one["metadata"].get(asked[1]) == asked[2]]
+        more = start + limit if start + limit < len(found) else None
+        page = found[start : start + limit]
+        body = {"object": "search_result", "data": page, "has_more": more is not None, "url": call.path}
+        return self.reply({**body, "next_page": str(more) if more is not None else None})
 
     def _list_charges(self, call: Call) -> Response:
         customer = call.query.get("customer")

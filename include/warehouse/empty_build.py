@@ -21,6 +21,7 @@ from include.warehouse.engine import Statement
 from include.warehouse.identity.generation import identify
 from include.warehouse.identity.overrides import Overrides
 from include.warehouse.render import Names
+from include.warehouse.stage import stage
 
 CATALOG_RUN = Run.of("catalog", "catalog", models.BEGINNING)
 
@@ -63,7 +64,7 @@ def empty_warehouse() -> EmptyWarehouse:
     engine = Traced.in_memory()
     settings = Settings(home=Path("nowhere"))
     run = CATALOG_RUN
-    models.stage(engine, run, settings)
+    stage(engine, run, settings)
     engine.ensure([CHECK_RESULTS])
     engine.statements.clear()
     identify(engine, run, settings, overrides=Overrides())

@@ -26,7 +26,8 @@ PERSONAL = (
     r"marts\.golden_fields\.value",
     # Written by people, about people.
     r".+\.(subject|message)",
-    r"(staging|quarantine)\.hubspot__deals\.name",
+    r"(staging|quarantine)\.(hubspot__deals|salesforce__opportunities)\.name",
+    r"(staging|quarantine)\.xero__invoices\.reference",
 )
 """Patterns for the whole of `dataset.table.column`."""
 

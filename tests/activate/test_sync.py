@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from small_warehouse import NOW, SmallWarehouse, person, send
 
 from include.activate.destination import Destination
 from include.activate.sync import apply_plan, make_plan
-from include.connect.errors import StopSync
+from include.connect.errors import FixSettings, StopSync
 
 SYNC = "{to: hubspot_contact, field: is_x, mode: mirror, first_run: approved}"
 
@@ -276,3 +277,11 @@ def test_rows_of_old_plans_go_their_summary_stays(
         "FROM activation.plan_rows AS r"
     )[0]
     assert counts == {"kept": 5, "plans": 7}
+
+
+def test_a_destination_whose_key_nobody_computes_is_said(warehouse: SmallWarehouse, contacts: Destination) -> None:
+    warehouse.publish([person(n) for n in range(2)])
+    segment = warehouse.segment(SYNC)
+    warehouse.compute(segment)
+    with pytest.raises(FixSettings, match="needs a column loyalty_card_id"):
+        send(warehouse, segment, replace(contacts, key="loyalty_card_id"))

@@ -28,7 +28,8 @@ from include.warehouse.identity.explain import explain
 from include.warehouse.identity.nodes import fill
 from include.warehouse.identity.overrides import Overrides
 from include.warehouse.identity.stitch import stitch
-from include.warehouse.models import BEGINNING, published, stage, staging_models
+from include.warehouse.models import BEGINNING, published, staging_models
+from include.warehouse.stage import stage
 
 sys.path.insert(0, str(ROOT / "tests" / "journeys"))
 from road import SEGMENT, Road, company

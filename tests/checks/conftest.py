@@ -13,7 +13,7 @@ import pytest
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.duckdb import DuckDBEngine
-from include.warehouse.models import ensure_all
+from include.warehouse.stage import ensure_all
 
 sys.path.insert(0, str(Path(__file__).parent))
 from staged_rows import NOW, loaded, machinery, members

@@ -15,7 +15,7 @@ from include.checks.suite import Suite, Volume, row_condition
 from include.connect.errors import CheckFailed, FixSettings
 from include.run import Run
 from include.warehouse.engine import connect
-from include.warehouse.models import ensure_all, stage
+from include.warehouse.stage import ensure_all, stage
 
 MEMBERS = "staging.mailchimp__members"
 STRANGE = {"status": "a-new-status"}

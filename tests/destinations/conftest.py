@@ -9,23 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from include.destinations import all_destinations
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "activate"))
 from destination_bench import Bench, make_bench
-from vendors import Simulator
+from vendors import NOW, PEOPLE, SEED, Simulator
 
 
 @pytest.fixture(scope="session")
 def simulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     """One world for all tests; each uses a tag or field of its own."""
     folder = tmp_path_factory.mktemp("simulator")
-    command = [sys.executable, "-m", "include.simulate", "--people", "1200", "--port", "0", "--unlimited"]
-    with subprocess.Popen(
-        [*command, "--now", "2026-11-20T06:00:00Z", "--folder", str(folder)], stdout=subprocess.PIPE, text=True
-    ) as process:
+    world = ["--people", str(PEOPLE), "--seed", str(SEED), "--now", NOW.isoformat(), "--folder", str(folder)]
+    command = [sys.executable, "-m", "include.simulate", "--port", "0", "--unlimited", *world]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         yield Simulator(ready["port"], folder)
@@ -37,6 +37,7 @@ def simulator(simulator_process: Simulator, monkeypatch: pytest.MonkeyPatch) -> 
     """The simulator without faults and with its counters at nought; every connection points to it."""
     for name, value in simulator_process.connections().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STITCHLINE_ENCRYPTION_KEY", Fernet.generate_key().decode())  # Salesforce's tokens are kept
     simulator_process.no_faults()
     simulator_process.reset_stats()
     yield simulator_process
@@ -47,6 +48,7 @@ IN_EVERY_RUN = frozenset({"hubspot_contact", "mailchimp_tag", "zendesk_user"})
 """What the engine promises whatever the vendor is tried on these in every run, on the others in the long one."""
 THE_ENGINES = (
     "test_an_empty_plan",
+    "test_everybody_enters",
     "test_too_many",
     "test_a_failing_vendor",
     "test_a_killed_sync",
@@ -66,4 +68,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(params=sorted(all_destinations()))
 def bench(request: pytest.FixtureRequest, simulator: Simulator, tmp_path: Path) -> Bench:
     """A bench for every destination in the folder."""
-    return make_bench(request.param, simulator, tmp_path, request.node.originalname)
+    return make_bench(request.param, simulator, tmp_path, request.node.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,14 @@ from include.activate.sync import SyncResult, sync
 from include.destinations import get_destination
 from include.settings import Settings
 
-ADDRESSES = ("email_marketing_address", "hubspot_contact_id", "zendesk_user_id")
+ADDRESSES = (
+    "email_marketing_address",
+    "hubspot_contact_id",
+    "zendesk_user_id",
+    "stripe_customer_id",
+    "salesforce_contact_id",
+    "user_id",
+)
 
 
 @dataclass
@@ -51,8 +59,6 @@ class Bench:
     def publish(self, people: list[dict[str, Any]], **options: str) -> Segment:
         """Publish these people and compute the list of them all."""
         self.days += 0.01
-        if self.seen.make_by_hand is not None:
-            self.seen.make_by_hand(self.simulator, self.target)
         more = "".join(f", {name}: {value}" for name, value in ({"first_run": "approved"} | options).items())
         spec = f"{{to: {self.name}, {self.seen.option.format(self.target)}{more}}}"
         segment = self.warehouse.segment(spec)
@@ -81,10 +87,13 @@ class Bench:
 
 def make_bench(name: str, simulator: Simulator, tmp_path: Path, test: str) -> Bench:
     settings = Settings(home=tmp_path / "home", sources=SOURCES, warehouse_wait_seconds=60)
-    target = "".join(letter if letter.isalnum() else "_" for letter in test)
+    # Short and of this test alone: some vendors take no more than forty characters.
+    target = f"t_{hashlib.sha256(test.encode()).hexdigest()[:8]}"
     found = Bench(name, SEEN[name], simulator, SmallWarehouse(settings, tmp_path), target)
     known = SEEN[name].people(simulator)
     unknown = dict.fromkeys(ADDRESSES)
     found.everybody = [person(number, **unknown | row) for number, row in enumerate(known)]
+    if found.seen.make_by_hand is not None:
+        found.seen.make_by_hand(simulator, target)
     simulator.reset_stats()
     return found

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
 import hmac
 import json
+import urllib.request
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator
+from io import StringIO
+from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
-from vendors import FIRST, Seen, Simulator
+from vendors import FIRST, MAILCHIMP, Seen, Simulator, audience, mailchimp_members
 
+from include.simulate.airship import KEY as AIRSHIP_KEY
+from include.simulate.airship import SECRET as AIRSHIP_SECRET
+from include.simulate.meta import AD_ACCOUNT
+from include.simulate.meta import TOKEN as META_TOKEN
+from include.simulate.salesforce import API as SALESFORCE_API
+from include.simulate.salesforce import TOKEN as SALESFORCE_TOKEN
+from include.simulate.segment_tracking import WRITE_KEY
 from include.simulate.webhook import SECRET as HOOK_SECRET
 
 
@@ -31,7 +47,227 @@ def _hook_by_hand(simulator: Simulator, name: str, address: str) -> None:
     simulator.call("POST", "/webhook/catch", {"X-Stitchline-Signature": f"t=1,v1={proof}"}, body)
 
 
+SEGMENT = {"Authorization": "Basic " + b64encode(f"{WRITE_KEY}:".encode()).decode()}
+
+
+def traits(simulator: Simulator) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = simulator.call("GET", "/segment_tracking/debugger")
+    return found
+
+
+def _segment_flagged(simulator: Simulator, name: str) -> set[str]:
+    return {user for user, held in traits(simulator).items() if held.get(name) is True}
+
+
+def _segment_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    message = {"type": "identify", "userId": address, "messageId": f"{name}/{address}", "traits": {name: True}}
+    simulator.call("POST", "/segment_tracking/v1/batch", SEGMENT, {"batch": [message]})
+
+
+def _website_people(simulator: Simulator) -> list[dict[str, Any]]:
+    return [
+        {"user_id": person.user_id, "email": person.emails[0]}
+        for person in simulator.population.people
+        if person.user_id
+    ]
+
+
+SENDGRID = {"Authorization": "Bearer SG.demo"}
+STRIPE = {"Authorization": "Bearer sk_test_demo"}
+
+
+def sendgrid_suppressed(simulator: Simulator) -> dict[str, list[Any]]:
+    kinds = ("bounces", "blocks", "spam_reports", "unsubscribes")
+    path = "/sendgrid/v3/suppression/{}?limit=500"
+    return {kind: simulator.call("GET", path.format(kind), SENDGRID) for kind in kinds}
+
+
+def _sendgrid_people(simulator: Simulator) -> list[dict[str, Any]]:
+    """Half of them contacts already, some of those suppressed."""
+    return [
+        {"email_marketing_address": person.emails[0], "email": person.emails[0]}
+        for person in simulator.population.people[:400]
+    ]
+
+
+def _sendgrid_list(simulator: Simulator, name: str) -> str | None:
+    lists = simulator.call("GET", "/sendgrid/v3/marketing/lists", SENDGRID)["result"]
+    return next((one["id"] for one in lists if one["name"] == name), None)
+
+
+def _sendgrid_held(simulator: Simulator, name: str) -> set[str]:
+    number = _sendgrid_list(simulator, name)
+    if number is None:
+        return set()
+    exports = "/sendgrid/v3/marketing/contacts/exports"
+    export = simulator.call("POST", exports, SENDGRID, {"list_ids": [number]})["id"]
+    job: dict[str, Any] = {"status": "pending"}
+    while job["status"] == "pending":
+        job = simulator.call("GET", f"{exports}/{export}", SENDGRID)
+    texts = []
+    for url in job["urls"]:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            texts.append(gzip.decompress(answer.read()).decode())
+    return {row["EMAIL"] for text in texts for row in csv.DictReader(StringIO(text))}
+
+
+def _sendgrid_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    number = _sendgrid_list(simulator, name)
+    if number is None:
+        number = simulator.call("POST", "/sendgrid/v3/marketing/lists", SENDGRID, {"name": name})["id"]
+    body = {"list_ids": [number], "contacts": [{"email": address}]}
+    simulator.call("PUT", "/sendgrid/v3/marketing/contacts", SENDGRID, body)
+
+
+def stripe_customers(simulator: Simulator) -> Iterator[dict[str, Any]]:
+    more, after = True, ""
+    while more:
+        page = simulator.call("GET", f"/stripe/v1/customers?limit=100{after}", STRIPE)
+        yield from page["data"]
+        more, after = page["has_more"], f"&starting_after={page['data'][-1]['id']}"
+
+
+def _stripe_people(simulator: Simulator) -> list[dict[str, Any]]:
+    found = [(one["id"], one["email"]) for one in islice(stripe_customers(simulator), 100)]
+    emails = Counter(email.lower() for _, email in found if email)
+    return [
+        {"stripe_customer_id": number, "email": email}
+        for number, email in found
+        if email and emails[email.lower()] == 1
+    ]
+
+
+def _stripe_flagged(simulator: Simulator, name: str) -> set[str]:
+    return {one["id"] for one in stripe_customers(simulator) if one["metadata"].get(name[:40]) == "true"}
+
+
+def _stripe_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded", **STRIPE}
+    simulator.call("POST", f"/stripe/v1/customers/{address}", form, f"metadata[{name}]=true".encode())
+
+
+AIRSHIP = {"Authorization": "Basic " + b64encode(f"{AIRSHIP_KEY}:{AIRSHIP_SECRET}".encode()).decode()}
+
+
+def _merge_tag(simulator: Simulator, name: str) -> str | None:
+    path = f"/mailchimp/3.0/lists/{audience(simulator)}/merge-fields?count=1000"
+    found = simulator.call("GET", path, MAILCHIMP)["merge_fields"]
+    return next((one["tag"] for one in found if one["name"] == name), None)
+
+
+def _member_flagged(simulator: Simulator, name: str) -> set[str]:
+    tag = _merge_tag(simulator, name)
+    members = mailchimp_members(simulator) if tag else ()
+    return {one["email_address"].lower() for one in members if one["merge_fields"].get(tag) == "true"}
+
+
+def _member_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    one = f"/mailchimp/3.0/lists/{audience(simulator)}"
+    tag = _merge_tag(simulator, name)
+    if tag is None:
+        tag = simulator.call("POST", f"{one}/merge-fields", MAILCHIMP, {"name": name, "type": "text"})["tag"]
+    simulator.call("PATCH", f"{one}/members/{address}", MAILCHIMP, {"merge_fields": {tag: "true"}})
+
+
+def _named_users(simulator: Simulator) -> Iterator[dict[str, Any]]:
+    path: str | None = "/airship/api/named_users"
+    while path:
+        page = simulator.call("GET", path, AIRSHIP)
+        yield from page["named_users"]
+        path = page.get("next_page")
+
+
+def _airship_people(simulator: Simulator) -> list[dict[str, Any]]:
+    named = {one["named_user_id"] for one in _named_users(simulator)}
+    return [row for row in _website_people(simulator) if row["user_id"] in named]
+
+
+def _airship_tagged(simulator: Simulator, name: str) -> set[str]:
+    return {one["named_user_id"] for one in _named_users(simulator) if name in one["tags"].get("stitchline", ())}
+
+
+def _airship_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    body = {"audience": {"named_user_id": [address]}, "add": {"stitchline": [name]}}
+    simulator.call("POST", "/airship/api/named_users/tags", AIRSHIP, body)
+
+
+def meta_rows(simulator: Simulator, name: str) -> dict[str, dict[str, str]]:
+    """What the audience holds, by hashed address."""
+    found: dict[str, dict[str, str]] = simulator.call("GET", "/meta/held").get(name, {})
+    return found
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _meta_held(simulator: Simulator, name: str) -> set[str]:
+    people = {sha256(row["email"]): row["email"] for row in _sendgrid_people(simulator)}
+    return {people[key] for key in meta_rows(simulator, name)}
+
+
+def _meta_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    token = {"Authorization": f"Bearer {META_TOKEN}"}
+    audiences = f"/meta/v26.0/act_{AD_ACCOUNT}/customaudiences"
+    found = simulator.call("GET", f"{audiences}?limit=1000", token)["data"]
+    number = next(one["id"] for one in found if one["name"] == name)
+    body = {"payload": {"schema": ["EMAIL"], "data": [[sha256(address)]]}}
+    simulator.call("POST", f"/meta/v26.0/{number}/users", token, body)
+
+
+SALESFORCE = {"Authorization": f"Bearer {SALESFORCE_TOKEN}"}
+
+
+def salesforce_query(simulator: Simulator, query: str) -> Iterator[dict[str, Any]]:
+    path: str | None = f"{SALESFORCE_API}/query?q={quote(query)}"
+    while path:
+        page = simulator.call("GET", f"/salesforce{path}", SALESFORCE)
+        yield from page["records"]
+        path = page.get("nextRecordsUrl")
+
+
+def _salesforce_people(simulator: Simulator) -> list[dict[str, Any]]:
+    found = list(salesforce_query(simulator, "SELECT Id, Email FROM Contact WHERE Email != null"))
+    emails = Counter(one["Email"].lower() for one in found)
+    return [
+        {"salesforce_contact_id": one["Id"], "email": one["Email"].lower()}
+        for one in found
+        if emails[one["Email"].lower()] == 1
+    ]
+
+
+def _salesforce_flagged(simulator: Simulator, name: str) -> set[str]:
+    return {one["Id"] for one in salesforce_query(simulator, f"SELECT Id FROM Contact WHERE {name}__c = true")}
+
+
+def _salesforce_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    path = f"/salesforce{SALESFORCE_API}/sobjects/Contact/{address}"
+    simulator.call("PATCH", path, SALESFORCE, {f"{name}__c": True})
+
+
+def _salesforce_field(simulator: Simulator, name: str) -> None:
+    path = f"/salesforce{SALESFORCE_API}/tooling/sobjects/CustomField"
+    body = {"FullName": f"Contact.{name}__c", "Metadata": {"type": "Checkbox", "label": name}}
+    simulator.call("POST", path, SALESFORCE, body)
+
+
 SEEN = {
     **FIRST,
+    "airship_tag": Seen("tag: {}", _airship_people, _airship_tagged, _airship_by_hand, makes=0, batch=50, most=120),
+    "mailchimp_member": Seen("field: {}", FIRST["mailchimp_tag"].people, _member_flagged, _member_by_hand),
+    "meta_audience": Seen("tag: {}", _sendgrid_people, _meta_held, _meta_by_hand, batch=100),
+    "salesforce_contact": Seen(
+        "field: {}",
+        _salesforce_people,
+        _salesforce_flagged,
+        _salesforce_by_hand,
+        makes=0,
+        batch=40,
+        most=120,
+        make_by_hand=_salesforce_field,
+    ),
+    "segment_identify": Seen("field: {}", _website_people, _segment_flagged, _segment_by_hand, makes=0, batch=100),
+    "sendgrid_contact": Seen("tag: {}", _sendgrid_people, _sendgrid_held, _sendgrid_by_hand, batch=100),
+    "stripe_customer": Seen("field: {}", _stripe_people, _stripe_flagged, _stripe_by_hand, makes=0, most=24),
     "webhook": Seen("tag: {}, fields: {{email: email}}", _hook_people, _hook_held, _hook_by_hand, makes=0, batch=100),
 }

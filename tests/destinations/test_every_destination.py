@@ -102,7 +102,6 @@ def test_too_many_calls_is_obeyed(bench: Bench) -> None:
 @pytest.mark.parametrize("faults", [{"error_every": 3}, {"reset_every": 3}, {"truncate_every": 3}])
 def test_a_failing_vendor_loses_nobody_and_doubles_nobody(bench: Bench, faults: dict[str, int]) -> None:
     people = bench.everybody[: bench.seen.most]
-    bench.target += next(iter(faults))
     bench.simulator.faults(bench.vendor, **faults)
     segment = bench.publish(people)
     for _ in range(20):

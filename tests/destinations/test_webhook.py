@@ -52,6 +52,7 @@ def test_a_delivery_says_what_changed(hook: Bench) -> None:
 def test_a_delivery_that_comes_twice_has_one_id(hook: Bench) -> None:
     hook.simulator.faults("webhook", truncate_every=2)
     hook.send(hook.publish(hook.everybody[: hook.batch * 3]))
+    hook.simulator.no_faults()
     found = [one for one in hook_seen(hook.simulator)["deliveries"] if hook.target in one["body"]]
     ids = [one["headers"]["x-stitchline-id"] for one in found]
     assert len(set(ids)) == 3

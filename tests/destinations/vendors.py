@@ -7,14 +7,21 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from include.simulate.people import Population
 from include.simulate.server import connections
 
 MAILCHIMP = {"Authorization": "Basic " + b64encode(b"any:demo-us1").decode()}
 ZENDESK = {"Authorization": "Basic " + b64encode(b"agent@acme.example/token:zd-demo").decode()}
 HUBSPOT = {"Authorization": "Bearer pat-demo"}
+
+
+PEOPLE, SEED = 1200, 7
+NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -24,9 +31,14 @@ class Simulator:
     port: int
     folder: Path
 
+    @cached_property
+    def population(self) -> Population:
+        """The same people as in the process: the same number, seed and time give the same world."""
+        return Population.generate(PEOPLE, SEED, NOW)
+
     def call(self, method: str, path: str, headers: dict[str, str] | None = None, body: Any = None) -> Any:
         url = path if path.startswith("http") else f"http://127.0.0.1:{self.port}{path}"
-        data = None if body is None else json.dumps(body).encode()
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **(headers or {})}
         request = urllib.request.Request(url, data, sent, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -76,10 +88,10 @@ class Seen:
 
 
 def mailchimp_members(simulator: Simulator) -> Iterator[dict[str, Any]]:
-    audience = _audience(simulator)
+    number = audience(simulator)
     offset = 0
     while True:
-        path = f"/mailchimp/3.0/lists/{audience}/members?count=1000&offset={offset}"
+        path = f"/mailchimp/3.0/lists/{number}/members?count=1000&offset={offset}"
         page = simulator.call("GET", path, MAILCHIMP)["members"]
         yield from page
         offset += len(page)
@@ -87,7 +99,7 @@ def mailchimp_members(simulator: Simulator) -> Iterator[dict[str, Any]]:
             return
 
 
-def _audience(simulator: Simulator) -> str:
+def audience(simulator: Simulator) -> str:
     return str(simulator.call("GET", "/mailchimp/3.0/lists", MAILCHIMP)["lists"][0]["id"])
 
 
@@ -106,7 +118,7 @@ def _mailchimp_people(simulator: Simulator) -> list[dict[str, Any]]:
 
 
 def mailchimp_tag(simulator: Simulator, name: str) -> str | None:
-    path = f"/mailchimp/3.0/lists/{_audience(simulator)}/segments"
+    path = f"/mailchimp/3.0/lists/{audience(simulator)}/segments"
     found = simulator.call("GET", f"{path}?count=1000", MAILCHIMP)["segments"]
     return next((f"{path}/{segment['id']}" for segment in found if segment["name"] == name), None)
 
@@ -123,7 +135,7 @@ def _mailchimp_by_hand(simulator: Simulator, name: str, address: str) -> None:
     path = mailchimp_tag(simulator, name)
     if path is None:
         body = {"name": name, "static_segment": [address]}
-        simulator.call("POST", f"/mailchimp/3.0/lists/{_audience(simulator)}/segments", MAILCHIMP, body)
+        simulator.call("POST", f"/mailchimp/3.0/lists/{audience(simulator)}/segments", MAILCHIMP, body)
     else:
         simulator.call("POST", path, MAILCHIMP, {"members_to_add": [address]})
 

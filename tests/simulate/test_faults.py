@@ -49,6 +49,9 @@ def test_every_nth_request_is_throttled(sim) -> None:
         ("intercom", "/intercom/me"),
         ("airship", "/airship/api/channels"),
         ("shopify", "/shopify/admin/api/2026-10/graphql.json"),
+        ("jira", "/jira/rest/api/3/myself"),
+        ("discourse", "/discourse/latest.json"),
+        ("mandrill", "/mandrill/api/1.0/users/ping.json"),
         ("slack", "/slack/services/T/B/x"),
     ],
 )

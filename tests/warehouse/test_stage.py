@@ -14,7 +14,7 @@ import pytest
 
 from include.run import Run
 from include.settings import Settings
-from include.warehouse import models
+from include.warehouse import models, stage
 from include.warehouse.duckdb import DuckDBEngine
 from include.warehouse.engine import Engine
 from include.warehouse.schema import OPS, raw_table
@@ -29,7 +29,7 @@ QUARANTINE = "quarantine.hubspot__contacts"
 def contacts_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stage one model: the others are staged by the same statements, and a test has seconds, not minutes."""
     one = tuple(model for model in models.staging_models() if model.name == CONTACTS)
-    monkeypatch.setattr(models, "staging_models", lambda: one)
+    monkeypatch.setattr(stage, "staging_models", lambda: one)
 
 
 def run(number: int = 1) -> Run:
@@ -75,7 +75,7 @@ def contents(engine: Engine) -> dict[str, list[str]]:
 
 
 def test_every_shipped_model_has_its_table_before_anything_is_loaded(fresh: Engine) -> None:
-    summary = models.stage(fresh, run(), SETTINGS)
+    summary = stage.stage(fresh, run(), SETTINGS)
 
     names = {model.name for model in models.staging_models()}
     assert summary.rows == dict.fromkeys(names, 0)
@@ -95,7 +95,7 @@ def test_the_latest_version_of_each_record_is_kept_per_account(fresh: Engine) ->
         contact("1", 9, "eu@oak.example", _account="eu"),
     )
 
-    summary = models.stage(fresh, run(), SETTINGS)
+    summary = stage.stage(fresh, run(), SETTINGS)
 
     assert staged(fresh) == [
         ("eu", "1", "eu@oak.example"),
@@ -108,11 +108,11 @@ def test_the_latest_version_of_each_record_is_kept_per_account(fresh: Engine) ->
 @pytest.mark.usefixtures("contacts_only")
 def test_a_stage_reads_only_the_loads_since_the_last(fresh: Engine) -> None:
     load(fresh, 1, contact("1", 10, "one@oak.example"), contact("2", 10, "two@oak.example"))
-    models.stage(fresh, run(1), SETTINGS)
+    stage.stage(fresh, run(1), SETTINGS)
     fresh.execute("DELETE FROM raw.hubspot__contacts WHERE TRUE")  # reading it again would lose contact 2
     load(fresh, 2, contact("1", 11, "one.new@oak.example"), contact("3", 10, "three@oak.example"))
 
-    summary = models.stage(fresh, run(2), SETTINGS)
+    summary = stage.stage(fresh, run(2), SETTINGS)
 
     assert staged(fresh) == [
         ("main", "1", "one.new@oak.example"),
@@ -120,16 +120,16 @@ def test_a_stage_reads_only_the_loads_since_the_last(fresh: Engine) -> None:
         ("main", "3", "three@oak.example"),
     ]
     assert (summary.rows[CONTACTS], summary.seq_to) == (2, 2)
-    assert models.stage(fresh, run(3), SETTINGS).rows[CONTACTS] == 0
+    assert stage.stage(fresh, run(3), SETTINGS).rows[CONTACTS] == 0
 
 
 @pytest.mark.usefixtures("contacts_only")
 def test_a_late_older_version_does_not_replace_the_newer(fresh: Engine) -> None:
     load(fresh, 1, contact("1", 12, "new@oak.example"))
-    models.stage(fresh, run(1), SETTINGS)
+    stage.stage(fresh, run(1), SETTINGS)
     load(fresh, 2, contact("1", 10, "old@oak.example"), contact("2", 1, "two@oak.example"))
 
-    models.stage(fresh, run(2), SETTINGS)
+    stage.stage(fresh, run(2), SETTINGS)
 
     assert staged(fresh) == [("main", "1", "new@oak.example"), ("main", "2", "two@oak.example")]
 
@@ -137,10 +137,10 @@ def test_a_late_older_version_does_not_replace_the_newer(fresh: Engine) -> None:
 @pytest.mark.usefixtures("contacts_only")
 def test_a_load_committed_earlier_but_loaded_later_is_not_missed(fresh: Engine) -> None:
     load(fresh, 1, contact("1", 10, "one@oak.example"), committed=START + timedelta(days=9))
-    models.stage(fresh, run(1), SETTINGS)
+    stage.stage(fresh, run(1), SETTINGS)
     load(fresh, 2, contact("2", 10, "two@oak.example"), committed=START + timedelta(days=1))
 
-    models.stage(fresh, run(2), SETTINGS)
+    stage.stage(fresh, run(2), SETTINGS)
 
     assert staged(fresh) == [("main", "1", "one@oak.example"), ("main", "2", "two@oak.example")]
 
@@ -164,10 +164,10 @@ VERSIONS = {
 def test_load_by_load_gives_what_all_loads_at_once_give(fresh: Engine, versions: tuple[dict[str, Any], ...]) -> None:
     for seq, version in enumerate(versions, 1):
         load(fresh, seq, version)
-        models.stage(fresh, run(seq), SETTINGS)
+        stage.stage(fresh, run(seq), SETTINGS)
     step_by_step = staged(fresh)
     fresh.execute("UPDATE ops.staged SET `sql` = 'SELECT 7 AS other_column' WHERE TRUE")
-    models.stage(fresh, run(9), SETTINGS)
+    stage.stage(fresh, run(9), SETTINGS)
 
     assert step_by_step == staged(fresh)
 
@@ -185,10 +185,10 @@ def quarantine(engine: Engine, key: str) -> None:
 @pytest.mark.usefixtures("contacts_only")
 def test_a_quarantined_row_comes_back_to_be_checked_again(fresh: Engine) -> None:
     load(fresh, 1, contact("1", 10, "one@oak.example"), contact("2", 10, "two@oak.example"))
-    models.stage(fresh, run(1), SETTINGS)
+    stage.stage(fresh, run(1), SETTINGS)
     quarantine(fresh, "1")
 
-    models.stage(fresh, run(2), SETTINGS)
+    stage.stage(fresh, run(2), SETTINGS)
 
     assert staged(fresh) == [("main", "1", "one@oak.example"), ("main", "2", "two@oak.example")]
     assert staged(fresh, QUARANTINE) == []
@@ -198,11 +198,11 @@ def test_a_quarantined_row_comes_back_to_be_checked_again(fresh: Engine) -> None
 @pytest.mark.usefixtures("contacts_only")
 def test_of_a_quarantined_version_and_a_loaded_one_the_later_is_kept(fresh: Engine, hour: int, kept: str) -> None:
     load(fresh, 1, contact("1", 10, "held@oak.example"))
-    models.stage(fresh, run(1), SETTINGS)
+    stage.stage(fresh, run(1), SETTINGS)
     quarantine(fresh, "1")
     load(fresh, 2, contact("1", hour, "late@oak.example"))
 
-    models.stage(fresh, run(2), SETTINGS)
+    stage.stage(fresh, run(2), SETTINGS)
 
     assert staged(fresh) == [("main", "1", kept)]
     assert staged(fresh, QUARANTINE) == []
@@ -212,12 +212,12 @@ def test_of_a_quarantined_version_and_a_loaded_one_the_later_is_kept(fresh: Engi
 def test_a_full_refresh_types_all_of_raw_again(fresh: Engine) -> None:
     load(fresh, 1, contact("1", 1, "a@oak.example"))
     load(fresh, 2, contact("2", 2, "b@oak.example"))
-    models.stage(fresh, run(1), SETTINGS)
+    stage.stage(fresh, run(1), SETTINGS)
     fresh.execute(f"UPDATE {CONTACTS} SET email = 'spoilt' WHERE TRUE")
 
-    models.stage(fresh, run(2), SETTINGS)
+    stage.stage(fresh, run(2), SETTINGS)
     assert {row["email"] for row in fresh.query(f"SELECT email FROM {CONTACTS}")} == {"spoilt"}
-    models.stage(fresh, run(2), SETTINGS, full_refresh=True)
+    stage.stage(fresh, run(2), SETTINGS, full_refresh=True)
 
     assert {row["email"] for row in fresh.query(f"SELECT email FROM {CONTACTS}")} == {"a@oak.example", "b@oak.example"}
 
@@ -226,12 +226,12 @@ def test_a_full_refresh_types_all_of_raw_again(fresh: Engine) -> None:
 def test_changed_sql_is_applied_to_all_of_raw_again(fresh: Engine) -> None:
     load(fresh, 1, contact("1", 10, "one@oak.example"))
     load(fresh, 2, contact("2", 10, "two@oak.example"))
-    models.stage(fresh, run(1), SETTINGS)
+    stage.stage(fresh, run(1), SETTINGS)
     undisturbed = contents(fresh)
     fresh.execute(f"CREATE OR REPLACE TABLE {CONTACTS} AS SELECT 'main' AS _account, '1' AS _key, 7 AS other_column")
     fresh.execute(f"UPDATE ops.staged SET `sql` = 'SELECT 7 AS other_column' WHERE model = '{CONTACTS}'")
 
-    summary = models.stage(fresh, run(1), SETTINGS)
+    summary = stage.stage(fresh, run(1), SETTINGS)
 
     assert contents(fresh) == undisturbed
     assert summary.rows[CONTACTS] == 2
@@ -241,18 +241,18 @@ def test_a_new_column_is_added_without_typing_history_again(
     fresh: Engine, contacts_only: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(fresh, 1, contact("1", 10, "one@oak.example"), contact("2", 10, "two@oak.example"))
-    models.stage(fresh, run(1), SETTINGS)
-    (model,) = models.staging_models()
+    stage.stage(fresh, run(1), SETTINGS)
+    (model,) = stage.staging_models()
     grown = replace(model, sql=model.sql.replace("SELECT\n", "SELECT\n  LENGTH(_key) AS key_length,\n", 1))
-    monkeypatch.setattr(models, "staging_models", lambda: (grown,))
+    monkeypatch.setattr(stage, "staging_models", lambda: (grown,))
     load(fresh, 2, contact("1", 11, "one@oak.example"))
 
-    assert models.stage(fresh, run(2), SETTINGS).rows[CONTACTS] == 1
+    assert stage.stage(fresh, run(2), SETTINGS).rows[CONTACTS] == 1
     rows = fresh.query(f"SELECT _key, key_length FROM {CONTACTS} ORDER BY _key")
     assert rows == [{"_key": "1", "key_length": 1}, {"_key": "2", "key_length": None}]
-    assert models.stage(fresh, run(3), SETTINGS).rows[CONTACTS] == 0
+    assert stage.stage(fresh, run(3), SETTINGS).rows[CONTACTS] == 0
 
-    models.stage(fresh, run(4), SETTINGS, full_refresh=True)
+    stage.stage(fresh, run(4), SETTINGS, full_refresh=True)
     assert [row["key_length"] for row in fresh.query(f"SELECT key_length FROM {CONTACTS}")] == [1, 1]
 
 
@@ -267,7 +267,7 @@ def test_a_new_column_is_added_without_typing_history_again(
     ],
 )
 def test_only_a_select_that_gained_columns_and_nothing_else_has_gained_columns(after: str, added: list[str]) -> None:
-    assert models.added_columns("SELECT a AS x FROM raw.s__t WHERE TRUE", after) == added
+    assert stage.added_columns("SELECT a AS x FROM raw.s__t WHERE TRUE", after) == added
 
 
 class Killed(BaseException):
@@ -308,7 +308,7 @@ def test_killed_at_any_statement_and_run_again_it_ends_as_if_undisturbed(
     for engine in (undisturbed, mortal):
         load(engine, 1, contact("1", 10, "one@oak.example"), contact("2", 12, "two@oak.example"))
         load(engine, 2, contact("4", 1, "four@oak.example"))
-        models.stage(engine, run(1), SETTINGS)
+        stage.stage(engine, run(1), SETTINGS)
         quarantine(engine, "4")
         load(
             engine,
@@ -317,13 +317,13 @@ def test_killed_at_any_statement_and_run_again_it_ends_as_if_undisturbed(
             contact("2", 9, "late@oak.example"),
             contact("3", 1, "three@oak.example"),
         )
-    models.stage(undisturbed, run(2), SETTINGS)
+    stage.stage(undisturbed, run(2), SETTINGS)
     before = staged(mortal)
     kills = 0
     for number in itertools.count(1):
         mortal.dies_before = number
         try:
-            models.stage(mortal, run(2), SETTINGS)
+            stage.stage(mortal, run(2), SETTINGS)
         except Killed:
             kills += 1
             assert staged(mortal) in (before, staged(undisturbed))

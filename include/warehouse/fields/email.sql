@@ -127,3 +127,108 @@ INNER JOIN identity.identifiers AS own
     AND ids.customer_id = own.customer_id
     AND NOT own.is_inferred
 WHERE NOT r.is_deleted
+UNION ALL
+SELECT
+  ids.customer_id,
+  LOWER(TRIM(r.email)) AS value,
+  'salesforce' AS source,
+  r._key AS record_key,
+  r.updated_at AS seen_at,
+  2 AS priority
+FROM staging.salesforce__contacts AS r
+INNER JOIN identity.identifiers AS ids
+  ON
+    ids.kind = 'salesforce_contact_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.salesforce_contact_id)
+    AND NOT ids.is_inferred
+INNER JOIN identity.identifiers AS own
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
+WHERE NOT r.is_deleted
+UNION ALL
+SELECT
+  ids.customer_id,
+  LOWER(TRIM(r.email)) AS value,
+  'xero' AS source,
+  r._key AS record_key,
+  r.updated_at AS seen_at,
+  3 AS priority
+FROM staging.xero__contacts AS r
+INNER JOIN identity.identifiers AS ids
+  ON
+    ids.kind = 'xero_contact_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.xero_contact_id)
+    AND NOT ids.is_inferred
+INNER JOIN identity.identifiers AS own
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
+WHERE NOT r.is_deleted
+UNION ALL
+SELECT
+  ids.customer_id,
+  LOWER(TRIM(r.email)) AS value,
+  'sendgrid' AS source,
+  r._key AS record_key,
+  r.updated_at AS seen_at,
+  4 AS priority
+FROM staging.sendgrid__contacts AS r
+INNER JOIN identity.identifiers AS ids
+  ON
+    ids.kind = 'sendgrid_contact_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.sendgrid_contact_id)
+    AND NOT ids.is_inferred
+INNER JOIN identity.identifiers AS own
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
+WHERE NOT r.is_deleted
+UNION ALL
+SELECT
+  ids.customer_id,
+  LOWER(TRIM(r.email)) AS value,
+  'intercom' AS source,
+  r._key AS record_key,
+  r.updated_at AS seen_at,
+  5 AS priority
+FROM staging.intercom__contacts AS r
+INNER JOIN identity.identifiers AS ids
+  ON
+    ids.kind = 'intercom_contact_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.intercom_contact_id)
+    AND NOT ids.is_inferred
+INNER JOIN identity.identifiers AS own
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
+WHERE NOT r.is_deleted
+UNION ALL
+SELECT
+  ids.customer_id,
+  LOWER(TRIM(r.email)) AS value,
+  'salesforce' AS source,
+  r._key AS record_key,
+  r.updated_at AS seen_at,
+  6 AS priority
+FROM staging.salesforce__leads AS r
+INNER JOIN identity.identifiers AS ids
+  ON
+    ids.kind = 'salesforce_lead_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.salesforce_lead_id)
+    AND NOT ids.is_inferred
+INNER JOIN identity.identifiers AS own
+  ON
+    own.kind = 'email'
+    AND own.value = CONCAT(@space, LOWER(TRIM(r.email)))
+    AND ids.customer_id = own.customer_id
+    AND NOT own.is_inferred
+WHERE NOT r.is_deleted

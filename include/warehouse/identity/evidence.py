@@ -16,15 +16,14 @@ from include.warehouse.models import (
     Model,
     clock,
     identity_models,
-    latest_loads,
     published,
-    quarantine_of,
     read_model,
     staging_models,
     window,
     windowed,
 )
 from include.warehouse.render import inlined
+from include.warehouse.stage import latest_loads, quarantine_of
 
 EVIDENCE = Table(
     "identity.evidence",

@@ -32,7 +32,7 @@ from include.warehouse.identity.tables import TOUCHED
 from include.warehouse.layers import CHANGED_EVENTS as REPLACED_EVENTS
 from include.warehouse.layers import TOUCHED_PEOPLE, Layers, delta_of, named, part_of
 from include.warehouse.models import Published, clock, forget, identity_models, published, staging_models, window
-from include.warehouse.models import quarantine_of as quarantine
+from include.warehouse.stage import quarantine_of as quarantine
 
 log = logging.getLogger(__name__)
 MOST_TOUCHED = 0.5

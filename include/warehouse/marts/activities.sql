@@ -1,23 +1,27 @@
 /*
 title: Everything people did, one stream in the activity schema; anonymous history belongs to the person once known.
-why: activityschema.com, version 2.
+why: >-
+  activityschema.com, version 2. Money is counted once, from marts.orders: deals, invoices and their payments tell
+  their amounts in `feature_json` only, because an order or a charge often stands behind them
 columns:
-  activity_id: The event's id, its source first (`segment/...`); `event_id` of identity.events.
-  ts: When it happened, UTC.
+  activity_id: The event's id, its source first (`segment/...`); `event_id` of identity.events, and what became of it.
+  ts: When it happened, UTC; midnight where only the day is known. A meeting may be to come.
   customer_id: The person; `customer_id` of marts.customers.
   anonymous_id: The device's id, where the event carries one.
   activity: What happened, in the past tense; the name of a tracked event stays as the website gave it.
   source: The system that saw it.
-  feature_json: What else is known of it, a JSON object whose keys depend on the activity.
+  feature_json: What else is known of it, a JSON object whose keys depend on the activity; amounts are text.
   revenue_impact: Money the activity brought, in units of `currency`; NULL unless it is a paid order.
   currency: ISO 4217 code of `revenue_impact`; also set where an order brought nothing.
   link: Address of the page, or of the thing at the vendor.
   activity_occurrence: The how-maniest activity of its kind this is for the person, from 1.
   activity_repeated_at: When the person next did the same, UTC; NULL for the latest.
+  is_by_others: Whether others did it, such as sales or a mail server; it does not show that the person was there.
   is_inferred_identity: Whether the person is known through inferred evidence only.
 */
 WITH
-happened AS (
+-- What the source's own record tells; whose it is, its event says.
+recorded AS (
   SELECT
     CONCAT('segment/', event_id) AS activity_id,
     ts,
@@ -25,8 +29,6 @@ happened AS (
     'viewed_page' AS activity,
     'segment' AS source,
     TO_JSON_STRING(STRUCT(name AS name, path AS path)) AS feature_json,
-    CAST(NULL AS NUMERIC) AS revenue_impact,
-    CAST(NULL AS STRING) AS currency,
     url AS link
   FROM staging.segment__pages
   UNION ALL
@@ -37,8 +39,6 @@ happened AS (
     event AS activity,
     'segment' AS source,
     TO_JSON_STRING(STRUCT(event_text AS name)) AS feature_json,
-    CAST(NULL AS NUMERIC) AS revenue_impact,
-    CAST(NULL AS STRING) AS currency,
     url AS link
   FROM staging.segment__tracks
   UNION ALL
@@ -49,8 +49,6 @@ happened AS (
     'identified_themselves' AS activity,
     'segment' AS source,
     '{}' AS feature_json,
-    CAST(NULL AS NUMERIC) AS revenue_impact,
-    CAST(NULL AS STRING) AS currency,
     url AS link
   FROM staging.segment__identifies
   UNION ALL
@@ -61,8 +59,6 @@ happened AS (
     'booked_meeting' AS activity,
     'calendly' AS source,
     TO_JSON_STRING(STRUCT(status AS status)) AS feature_json,
-    CAST(NULL AS NUMERIC) AS revenue_impact,
-    CAST(NULL AS STRING) AS currency,
     calendly_event_uri AS link
   FROM staging.calendly__invitees
   UNION ALL
@@ -73,15 +69,192 @@ happened AS (
     'opened_ticket' AS activity,
     'zendesk' AS source,
     TO_JSON_STRING(STRUCT(status AS status, priority AS priority)) AS feature_json,
-    CAST(NULL AS NUMERIC) AS revenue_impact,
-    CAST(NULL AS STRING) AS currency,
     CAST(NULL AS STRING) AS link
   FROM staging.zendesk__tickets
   WHERE NOT is_deleted
+),
+
+-- Amounts that are no revenue of their own.
+sums AS (
+  SELECT
+    opportunity_id AS activity_id,
+    created_at AS ts,
+    customer_id,
+    'opportunity_created' AS activity,
+    source,
+    stage AS status,
+    amount,
+    currency,
+    is_inferred_identity
+  FROM marts.opportunities
+  UNION ALL
+  SELECT
+    CONCAT(opportunity_id, '/won') AS activity_id,
+    won_at AS ts,
+    customer_id,
+    'opportunity_won' AS activity,
+    source,
+    stage AS status,
+    amount,
+    currency,
+    is_inferred_identity
+  FROM marts.opportunities
+  WHERE is_won
+  UNION ALL
+  SELECT
+    invoice_id AS activity_id,
+    TIMESTAMP(issue_date) AS ts,
+    customer_id,
+    'invoice_issued' AS activity,
+    source,
+    status,
+    total AS amount,
+    currency,
+    is_inferred_identity
+  FROM marts.invoices
+  UNION ALL
+  SELECT
+    payment_id AS activity_id,
+    TIMESTAMP(payment_date) AS ts,
+    customer_id,
+    'invoice_paid' AS activity,
+    source,
+    CAST(NULL AS STRING) AS status,
+    amount,
+    currency,
+    is_inferred_identity
+  FROM marts.invoice_payments
+),
+
+-- What other marts tell of a person.
+told AS (
+  SELECT
+    activity_id,
+    ts,
+    customer_id,
+    activity,
+    source,
+    TO_JSON_STRING(STRUCT(
+      status AS status,
+      -- Engines write the zeros at the end of a NUMERIC differently.
+      REGEXP_REPLACE(CAST(amount AS STRING), r'\.0*$|(\.\d*[1-9])0+$', r'\1') AS amount,
+      currency AS currency
+    )) AS feature_json,
+    is_inferred_identity
+  FROM sums
+  UNION ALL
+  SELECT
+    call_id AS activity_id,
+    started_at AS ts,
+    customer_id,
+    IF(direction = 'outbound', 'was_called', 'called') AS activity,
+    source,
+    TO_JSON_STRING(STRUCT(
+      status AS status,
+      duration_seconds AS duration_seconds,
+      traffic_source AS source,
+      medium AS medium,
+      campaign AS campaign,
+      gclid AS gclid,
+      landing_page AS landing_page
+    )) AS feature_json,
+    is_inferred_identity
+  FROM marts.calls
+  UNION ALL
+  SELECT
+    conversation_id AS activity_id,
+    created_at AS ts,
+    customer_id,
+    'started_conversation' AS activity,
+    source,
+    TO_JSON_STRING(STRUCT(status AS status, channel AS channel, rating AS rating)) AS feature_json,
+    is_inferred_identity
+  FROM marts.conversations
+  UNION ALL
+  SELECT
+    refusal_id AS activity_id,
+    refused_at AS ts,
+    customer_id,
+    IF(reason = 'bounced', 'bounced_email', reason) AS activity,
+    source,
+    '{}' AS feature_json,
+    is_inferred_identity
+  FROM marts.email_refusals
+  UNION ALL
+  SELECT
+    lead_id AS activity_id,
+    created_at AS ts,
+    customer_id,
+    'lead_created' AS activity,
+    source,
+    TO_JSON_STRING(STRUCT(status AS status, lead_source AS lead_source)) AS feature_json,
+    is_inferred_identity
+  FROM marts.leads
+  UNION ALL
+  SELECT
+    CONCAT(lead_id, '/converted') AS activity_id,
+    converted_at AS ts,
+    customer_id,
+    'lead_converted' AS activity,
+    source,
+    TO_JSON_STRING(STRUCT(status AS status, lead_source AS lead_source)) AS feature_json,
+    is_inferred_identity
+  FROM marts.leads
+  WHERE converted_at IS NOT NULL
+  UNION ALL
+  SELECT
+    campaign_member_id AS activity_id,
+    joined_at AS ts,
+    customer_id,
+    'campaign_joined' AS activity,
+    source,
+    TO_JSON_STRING(STRUCT(salesforce_campaign_id AS salesforce_campaign_id)) AS feature_json,
+    is_inferred_identity
+  FROM marts.campaign_members
+  UNION ALL
+  SELECT
+    CONCAT(campaign_member_id, '/responded') AS activity_id,
+    responded_at AS ts,
+    customer_id,
+    'campaign_responded' AS activity,
+    source,
+    TO_JSON_STRING(STRUCT(salesforce_campaign_id AS salesforce_campaign_id, status AS status)) AS feature_json,
+    is_inferred_identity
+  FROM marts.campaign_members
+  WHERE responded_at IS NOT NULL
+  UNION ALL
+  SELECT
+    sales_touch_id AS activity_id,
+    happened_at AS ts,
+    customer_id,
+    IF(kind = 'meeting', kind, CONCAT('sales_', kind)) AS activity,
+    source,
+    TO_JSON_STRING(STRUCT(duration_seconds AS duration_seconds)) AS feature_json,
+    is_inferred_identity
+  FROM marts.sales_touches
+),
+
+happened AS (
+  SELECT
+    recorded.activity_id,
+    recorded.ts,
+    events.customer_id,
+    recorded.anonymous_id,
+    recorded.activity,
+    recorded.source,
+    recorded.feature_json,
+    CAST(NULL AS NUMERIC) AS revenue_impact,
+    CAST(NULL AS STRING) AS currency,
+    recorded.link,
+    FALSE AS is_by_others,
+    events.is_inferred AS is_inferred_identity
+  FROM recorded
+  INNER JOIN identity.events AS events ON recorded.activity_id = events.event_id
   UNION ALL
   SELECT
     order_id AS activity_id,
     ordered_at AS ts,
+    customer_id,
     CAST(NULL AS STRING) AS anonymous_id,
     CASE status
       WHEN 'paid' THEN 'placed_order'
@@ -89,31 +262,46 @@ happened AS (
       WHEN 'failed' THEN 'failed_order'
       ELSE 'awaited_payment'
     END AS activity,
-    'stripe' AS source,
+    source,
     TO_JSON_STRING(STRUCT(status AS status)) AS feature_json,
     CASE WHEN status = 'paid' THEN amount END AS revenue_impact,
     currency,
-    CAST(NULL AS STRING) AS link
+    CAST(NULL AS STRING) AS link,
+    FALSE AS is_by_others,
+    is_inferred_identity
   FROM marts.orders
+  UNION ALL
+  SELECT
+    activity_id,
+    ts,
+    customer_id,
+    CAST(NULL AS STRING) AS anonymous_id,
+    activity,
+    source,
+    feature_json,
+    CAST(NULL AS NUMERIC) AS revenue_impact,
+    CAST(NULL AS STRING) AS currency,
+    CAST(NULL AS STRING) AS link,
+    activity NOT IN (
+      'called', 'started_conversation', 'reported_spam', 'unsubscribed', 'campaign_responded', 'invoice_paid'
+    ) AS is_by_others,
+    is_inferred_identity
+  FROM told
 )
 
 SELECT
-  happened.activity_id,
-  happened.ts,
-  events.customer_id,
-  happened.anonymous_id,
-  happened.activity,
-  happened.source,
-  happened.feature_json,
-  happened.revenue_impact,
-  happened.currency,
-  happened.link,
-  ROW_NUMBER() OVER (
-    PARTITION BY events.customer_id, happened.activity ORDER BY happened.ts, happened.activity_id
-  ) AS activity_occurrence,
-  LEAD(happened.ts) OVER (
-    PARTITION BY events.customer_id, happened.activity ORDER BY happened.ts, happened.activity_id
-  ) AS activity_repeated_at,
-  events.is_inferred AS is_inferred_identity
+  activity_id,
+  ts,
+  customer_id,
+  anonymous_id,
+  activity,
+  source,
+  feature_json,
+  revenue_impact,
+  currency,
+  link,
+  ROW_NUMBER() OVER (PARTITION BY customer_id, activity ORDER BY ts, activity_id) AS activity_occurrence,
+  LEAD(ts) OVER (PARTITION BY customer_id, activity ORDER BY ts, activity_id) AS activity_repeated_at,
+  is_by_others,
+  is_inferred_identity
 FROM happened
-INNER JOIN identity.events AS events ON happened.activity_id = events.event_id

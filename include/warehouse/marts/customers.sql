@@ -10,10 +10,13 @@ columns:
   phone: Best phone number of the person; the winning value of fields/phone.sql.
   user_id: The website's user id of the person; the winning value of fields/user_id.sql.
   hubspot_contact_id: HubSpot contact that syncs write to; the winning value of fields/hubspot_contact_id.sql.
+  salesforce_contact_id: Salesforce contact that syncs write to; the winning value of fields/salesforce_contact_id.sql.
   mailchimp_member_id: Mailchimp member that syncs write to; the winning value of fields/mailchimp_member_id.sql.
   mailchimp_list_id: Mailchimp audience of that member; the winning value of fields/mailchimp_list_id.sql.
   zendesk_user_id: Zendesk user that syncs write to; the winning value of fields/zendesk_user_id.sql.
   stripe_customer_id: Stripe customer that syncs write to; the winning value of fields/stripe_customer_id.sql.
+  intercom_contact_id: Intercom contact that syncs write to; the winning value of fields/intercom_contact_id.sql.
+  xero_contact_id: Xero contact that invoices go to; the winning value of fields/xero_contact_id.sql.
   email_marketing_address: Address marketing is sent to; the winning value of fields/email_marketing_address.sql.
   has_email_marketing_consent: Whether every word in marts.consents allows marketing by email; FALSE for none.
   first_seen_at: When the first of the person's identifiers was first seen, UTC.
@@ -35,10 +38,13 @@ golden AS (
     MAX(IF(field = 'phone', value, NULL)) AS phone,
     MAX(IF(field = 'user_id', value, NULL)) AS user_id,
     MAX(IF(field = 'hubspot_contact_id', value, NULL)) AS hubspot_contact_id,
+    MAX(IF(field = 'salesforce_contact_id', value, NULL)) AS salesforce_contact_id,
     MAX(IF(field = 'mailchimp_member_id', value, NULL)) AS mailchimp_member_id,
     MAX(IF(field = 'mailchimp_list_id', value, NULL)) AS mailchimp_list_id,
     MAX(IF(field = 'zendesk_user_id', value, NULL)) AS zendesk_user_id,
     MAX(IF(field = 'stripe_customer_id', value, NULL)) AS stripe_customer_id,
+    MAX(IF(field = 'intercom_contact_id', value, NULL)) AS intercom_contact_id,
+    MAX(IF(field = 'xero_contact_id', value, NULL)) AS xero_contact_id,
     MAX(IF(field = 'email_marketing_address', value, NULL)) AS email_marketing_address
   FROM marts.golden_fields
   GROUP BY customer_id
@@ -82,7 +88,7 @@ did AS (
     customer_id,
     MAX(ts) AS last_at
   FROM marts.activities
-  WHERE NOT is_inferred_identity
+  WHERE NOT is_inferred_identity AND NOT is_by_others
   GROUP BY customer_id
 ),
 
@@ -116,10 +122,13 @@ SELECT
   golden.phone,
   golden.user_id,
   golden.hubspot_contact_id,
+  golden.salesforce_contact_id,
   golden.mailchimp_member_id,
   golden.mailchimp_list_id,
   golden.zendesk_user_id,
   golden.stripe_customer_id,
+  golden.intercom_contact_id,
+  golden.xero_contact_id,
   golden.email_marketing_address,
   COALESCE(consent.is_granted, FALSE) AS has_email_marketing_consent,
   seen.first_seen_at,

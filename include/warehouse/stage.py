@@ -1,0 +1,208 @@
+"""Staging: types the rows that loads brought, keeps the latest of each record, and grows tables with their models."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+from include.run import Run
+from include.settings import Settings
+from include.warehouse.engine import Engine, Statement, Table
+from include.warehouse.models import BEGINNING, Model, clock, describe, frontier, staging_models, text, window, windowed
+from include.warehouse.schema import OPS, raw_table
+
+log = logging.getLogger(__name__)
+QUARANTINE_DAYS = 30
+"""How long a row that a check set aside is kept, on BigQuery by itself."""
+NO_LOADS = {"seq_from": 0, "seq_to": 0, "loaded_from": BEGINNING}
+"""The window of loads that holds none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageSummary:
+    """How many rows each staging table took in this run."""
+
+    rows: dict[str, int]
+    seq_to: int
+
+
+def ensure_all(engine: Engine, settings: Settings) -> None:
+    """Create what every model may read: raw and staging tables of every shipped source, and `ops`, all empty."""
+    from include.sources import all_sources
+
+    tables: list[Table] = list(OPS)
+    for source in all_sources().values():
+        tables += [raw_table(source.name, stream.name, stream.description) for stream in source.streams]
+    engine.ensure(tables)
+    there = {f"{dataset}.{name}" for dataset in ("staging", "quarantine") for name in engine.tables(dataset)}
+    for model in staging_models():
+        if model.name not in there:
+            engine.execute(
+                f"CREATE TABLE IF NOT EXISTS {model.name} CLUSTER BY _key "
+                f"AS SELECT * FROM ({windowed(model.sql)}) WHERE FALSE",
+                {**clock(None, settings), **NO_LOADS},
+            )
+            describe(engine, model.name, model.header["title"], model.header["columns"])
+        quarantine = quarantine_of(model.name)
+        if quarantine not in there:
+            engine.execute(
+                f"CREATE TABLE IF NOT EXISTS {quarantine} PARTITION BY DATE(_quarantined_at) "
+                f"OPTIONS (partition_expiration_days = {QUARANTINE_DAYS}) AS SELECT *, "
+                "CAST(NULL AS STRING) AS _reason, CAST(NULL AS TIMESTAMP) AS _quarantined_at "
+                f"FROM {model.name} WHERE FALSE"
+            )
+            title = f"Rows of {model.name} that a check set aside; the next run takes them back and checks again."
+            describe(engine, quarantine, title, model.header["columns"])
+
+
+def stage(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = False) -> StageSummary:
+    """Bring every staging table up to the latest load: type the new rows, keep the latest per key.
+
+    Args:
+        engine: the warehouse.
+        run: whose clock is `@as_of`.
+        settings: the settings.
+        full_refresh: type all of raw again, as after a change of a model's SQL.
+    """
+    ensure_all(engine, settings)
+    if full_refresh:
+        engine.execute("DELETE FROM ops.staged WHERE TRUE")
+        for model in staging_models():
+            engine.execute(f"DELETE FROM {model.name} WHERE TRUE")
+    seq_to = frontier(engine)
+    reached = {row["model"]: row for row in engine.query("SELECT model, seq, `sql` FROM ops.staged")}
+    counts = " UNION ALL ".join(
+        f"SELECT '{model.name}' AS name, COUNT(*) AS n FROM {quarantine_of(model.name)}" for model in staging_models()
+    )
+    held = {row["name"]: int(row["n"]) for row in engine.query(counts)}
+    loaded = latest_loads(engine)
+    rows, idle = {}, []
+    for model in staging_models():
+        last, has_held = reached.get(model.name), held[model.name] > 0
+        newest = max((loaded.get(name, 0) for name in model.reads), default=0)
+        if not has_held and (last is None or last["sql"] == model.sql) and newest <= (int(last["seq"]) if last else 0):
+            rows[model.name] = 0
+            idle.append(model)
+        else:
+            rows[model.name] = _stage_one(engine, model, last, seq_to, run, settings, has_held)
+    _note_idle(engine, idle, seq_to, run)
+    return StageSummary(rows, seq_to)
+
+
+def latest_loads(engine: Engine) -> dict[str, int]:
+    """Raw table -> the latest load into it."""
+    latest = "SELECT source, stream, MAX(seq) AS seq FROM ops.loads GROUP BY source, stream"
+    return {f"raw.{row['source']}__{row['stream']}": int(row["seq"]) for row in engine.query(latest)}
+
+
+def _note_idle(engine: Engine, models: Sequence[Model], seq_to: int, run: Run) -> None:
+    """Models without anything new are up to date as they are."""
+    if not models:
+        return
+    listed = ", ".join(f"STRUCT({text(model.name)} AS model, {text(model.sql)} AS `sql`)" for model in models)
+    engine.atomically(
+        [
+            f"DELETE FROM ops.staged WHERE model IN ({', '.join(text(model.name) for model in models)})",
+            Statement(
+                "INSERT INTO ops.staged (model, seq, `sql`, staged_at) "
+                f"SELECT m.model AS model, @seq, m.`sql` AS `sql`, @as_of FROM UNNEST([{listed}]) AS m",
+                {"seq": seq_to, "as_of": run.as_of},
+            ),
+        ]
+    )
+
+
+def _stage_one(
+    engine: Engine,
+    model: Model,
+    reached: dict[str, Any] | None,
+    seq_to: int,
+    run: Run,
+    settings: Settings,
+    has_held: bool,
+) -> int:
+    quarantine = quarantine_of(model.name)
+    if reached is not None and reached["sql"] != model.sql:
+        added = added_columns(reached["sql"] or "", model.sql)
+        if added:
+            _add_columns(engine, model, added, settings)
+        else:
+            # What was typed by the old SQL is typed again from raw, and may have other columns.
+            engine.execute(f"DROP TABLE IF EXISTS {model.name}")
+            engine.execute(f"DROP TABLE IF EXISTS {quarantine}")
+            ensure_all(engine, settings)
+            reached, has_held = None, False
+    seq_from = int(reached["seq"]) if reached else 0
+    columns = list(engine.columns(model.name))
+    listed = ", ".join(columns)
+    typed = f"SELECT {listed} FROM ({windowed(model.sql)})"
+    if has_held:
+        typed += f" UNION ALL SELECT {listed} FROM {quarantine}"
+    latest = model.header.get("latest_by", "_extracted_at")
+    params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
+    engine.execute(
+        f"CREATE OR REPLACE TABLE scratch.batch AS SELECT {listed} FROM ({typed}) "
+        "QUALIFY ROW_NUMBER() OVER "
+        f"(PARTITION BY _account, _key ORDER BY {latest} DESC, _extracted_at DESC, _seq DESC) = 1",
+        params,
+    )
+    count = int(engine.query("SELECT COUNT(*) AS n FROM scratch.batch")[0]["n"])
+    same = "s._account = b._account AND s._key = b._key"
+    row = {"model": model.name, "seq": seq_to, "sql": model.sql, "as_of": run.as_of}
+    engine.atomically(
+        [
+            # A late load may carry an older version than the one staged.
+            f"DELETE FROM scratch.batch AS b WHERE EXISTS "
+            f"(SELECT 1 FROM {model.name} AS s WHERE {same} AND {_newer('s', 'b', latest)})",
+            f"DELETE FROM {model.name} AS s WHERE EXISTS (SELECT 1 FROM scratch.batch AS b WHERE {same})",
+            f"INSERT INTO {model.name} ({listed}) SELECT {listed} FROM scratch.batch",
+            f"DELETE FROM {quarantine} WHERE TRUE",
+            Statement("DELETE FROM ops.staged WHERE model = @model", row),
+            Statement("INSERT INTO ops.staged (model, seq, `sql`, staged_at) VALUES (@model, @seq, @sql, @as_of)", row),
+        ]
+    )
+    return count
+
+
+def added_columns(before: str, after: str) -> list[str]:
+    """Names of the columns that a SELECT has gained, where that is all that changed; else nothing."""
+    old, new = (sqlglot.parse_one(sql or "SELECT 1 AS nothing", read="bigquery") for sql in (before, after))
+    if not isinstance(old, exp.Select) or not isinstance(new, exp.Select):
+        return []
+    known = set(old.named_selects)
+    added = [name for name in new.named_selects if name not in known]
+    new.set("expressions", [column for column in new.expressions if column.alias_or_name in known])
+    return added if new == old else []
+
+
+def _add_columns(engine: Engine, model: Model, added: list[str], settings: Settings) -> None:
+    """Give the staged table its new columns; rows staged before have nothing in them until a full refresh."""
+    engine.execute(
+        f"CREATE OR REPLACE TABLE scratch.added AS SELECT {', '.join(added)} FROM ({windowed(model.sql)}) WHERE FALSE",
+        {**clock(None, settings), **NO_LOADS},
+    )
+    for table in (model.name, quarantine_of(model.name)):
+        for name, kind in engine.columns("scratch.added").items():
+            engine.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {kind}")
+    describe(engine, model.name, model.header["title"], model.header["columns"])
+    log.info("%s gained %s; rows staged before have none until a full refresh", model.name, ", ".join(added))
+
+
+def quarantine_of(table: str) -> str:
+    """Where rows of a staging table are set aside."""
+    return table.replace("staging.", "quarantine.")
+
+
+def _newer(a: str, b: str, latest: str) -> str:
+    """SQL: whether version `a` of a record wins over `b`, by the order a batch is reduced in (no time at all loses)."""
+    return (
+        f"({a}.{latest} > {b}.{latest} OR ({a}.{latest} IS NOT NULL AND {b}.{latest} IS NULL) "
+        f"OR (({a}.{latest} = {b}.{latest} OR ({a}.{latest} IS NULL AND {b}.{latest} IS NULL)) "
+        f"AND ({a}._extracted_at > {b}._extracted_at "
+        f"OR ({a}._extracted_at = {b}._extracted_at AND {a}._seq > {b}._seq))))"
+    )
