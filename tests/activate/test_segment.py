@@ -204,7 +204,7 @@ def test_a_preview_reads_the_published_copy(warehouse: SmallWarehouse) -> None:
     warehouse.publish([person(1), person(2)])
     with warehouse.open() as engine:
         engine.execute("CREATE VIEW marts.customers AS SELECT * FROM generations.marts__customers__g1")
-        engine.publish("g1")
+        engine.publish("g1", "g1")
     with connect(warehouse.settings, read_only=True) as engine:
         shown = preview(engine, segment, warehouse.settings, warehouse.run())
     assert (shown.members, shown.held, shown.generation) == (2, None, "g1")

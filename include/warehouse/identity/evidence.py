@@ -48,7 +48,7 @@ INPUTS = Table(
     (
         Column("seq_to", "INT64", "greatest load whose evidence the generation holds"),
         Column("rule_hash", "STRING", "hash of the rules and the staging SQL they read"),
-        Column("decision_hash", "STRING", "hash of what people decided, the block lists and the limits"),
+        Column("decision_hash", "STRING", "hash of decisions, block lists, limits, kinds, and the SQL of marts"),
         Column("base", "STRING", "whole generation under this one; its own name where this one is whole"),
     ),
     "What a generation was made of.",

@@ -23,7 +23,7 @@ from include.warehouse.identity.evidence import (
     trusted,
     write_held,
 )
-from include.warehouse.identity.kinds import DEFAULT, Limits
+from include.warehouse.identity.kinds import DEFAULT, KINDS, Limits
 from include.warehouse.identity.nodes import write_lists
 from include.warehouse.identity.normalize import bare
 from include.warehouse.identity.overrides import Overrides, read_block_lists, read_overrides
@@ -31,7 +31,16 @@ from include.warehouse.identity.stitch import StitchSummary, stitch, summary
 from include.warehouse.identity.tables import TOUCHED
 from include.warehouse.layers import CHANGED_EVENTS as REPLACED_EVENTS
 from include.warehouse.layers import TOUCHED_PEOPLE, Layers, delta_of, named, part_of
-from include.warehouse.models import Published, clock, forget, identity_models, published, staging_models, window
+from include.warehouse.models import (
+    Published,
+    clock,
+    forget,
+    identity_models,
+    mart_models,
+    published,
+    staging_models,
+    window,
+)
 from include.warehouse.stage import quarantine_of as quarantine
 
 log = logging.getLogger(__name__)
@@ -382,5 +391,6 @@ def _note(here: Engine, run_id: str, decision_hash: str, base: str) -> None:
 
 
 def _decision_hash(decided: Overrides, limits: Limits) -> str:
-    """Changes with what people decided, the block lists and the limits."""
-    return hashlib.sha256(repr((astuple(decided), read_block_lists(), limits)).encode()).hexdigest()
+    """Changes with whatever makes people and marts of evidence: then no layer fits on what was made before."""
+    sql = [(model.name, model.sql) for model in (*identity_models().values(), *mart_models())]
+    return hashlib.sha256(repr((astuple(decided), read_block_lists(), limits, KINDS, sql)).encode()).hexdigest()

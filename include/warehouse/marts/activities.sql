@@ -5,7 +5,7 @@ why: >-
   their amounts in `feature_json` only, because an order or a charge often stands behind them
 columns:
   activity_id: The event's id, its source first (`segment/...`); `event_id` of identity.events, and what became of it.
-  ts: When it happened, UTC; midnight where only the day is known. A meeting may be to come.
+  ts: When it happened, UTC; midnight where only the day is known. Meetings, and days that people type, may be to come.
   customer_id: The person; `customer_id` of marts.customers.
   anonymous_id: The device's id, where the event carries one.
   activity: What happened, in the past tense; the name of a tracked event stays as the website gave it.
@@ -16,7 +16,7 @@ columns:
   link: Address of the page, or of the thing at the vendor.
   activity_occurrence: The how-maniest activity of its kind this is for the person, from 1.
   activity_repeated_at: When the person next did the same, UTC; NULL for the latest.
-  is_by_others: Whether others did it, such as sales or a mail server; it does not show that the person was there.
+  is_by_others: Whether others did it or noted it, as sales and accounting do; it does not show the person was there.
   is_inferred_identity: Whether the person is known through inferred evidence only.
 */
 WITH
@@ -283,7 +283,7 @@ happened AS (
     CAST(NULL AS STRING) AS currency,
     CAST(NULL AS STRING) AS link,
     activity NOT IN (
-      'called', 'started_conversation', 'reported_spam', 'unsubscribed', 'campaign_responded', 'invoice_paid'
+      'called', 'started_conversation', 'reported_spam', 'unsubscribed', 'campaign_responded'
     ) AS is_by_others,
     is_inferred_identity
   FROM told

@@ -12,4 +12,3 @@ SELECT
   _seq,
   _key
 FROM staging.intercom__contacts
-WHERE email IS NOT NULL
