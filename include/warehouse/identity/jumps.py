@@ -131,6 +131,20 @@ def split_by_rule(here: Engine, generation: str, previous: str) -> dict[str, int
     return {row["rule"]: int(row["n"]) for row in rows}
 
 
+def crowded_by_rule(here: Engine, allowed: int) -> dict[str, int]:
+    """Rule -> links by it that hold people together who have more identifiers than are allowed, most first."""
+    rows = here.query(
+        """SELECT rule, COUNT(*) AS n
+        FROM identity.links AS l
+        WHERE customer_id IN (
+          SELECT customer_id FROM identity.identifiers AS i GROUP BY customer_id HAVING COUNT(*) > @allowed
+        )
+        GROUP BY rule ORDER BY n DESC, rule""",
+        {"allowed": allowed},
+    )
+    return {row["rule"]: int(row["n"]) for row in rows}
+
+
 def in_words(by_rule: dict[str, int], most: int = RULES_NAMED) -> str:
     """`rule 900, other_rule 30 and 2 more rules`."""
     named_ones = ", ".join(f"{rule} {n:,}" for rule, n in list(by_rule.items())[:most])
@@ -155,17 +169,7 @@ def _too_large(here: Engine, most: int, most_before: int, growth: float) -> str:
     allowed = max(FEW_IDENTIFIERS, growth * most_before)
     if most <= allowed:
         return ""
-    rows = here.query(
-        """SELECT rule, COUNT(*) AS n
-        FROM identity.links AS l
-        WHERE customer_id IN (
-          SELECT customer_id FROM identity.identifiers AS i GROUP BY customer_id HAVING COUNT(*) > @allowed
-        )
-        GROUP BY rule ORDER BY n DESC, rule""",
-        {"allowed": int(allowed)},
-    )
-    by_rule = {row["rule"]: int(row["n"]) for row in rows}
     return (
         f"a person has {most:,} identifiers; before, nobody had more than {most_before:,}; allowed are {allowed:,.0f} "
-        f"(most by {in_words(by_rule)})"
+        f"(most by {in_words(crowded_by_rule(here, int(allowed)))})"
     )

@@ -120,14 +120,14 @@ def check_parted(parts: Iterable[Part], person: OnePerson, space: str = "") -> N
     """Be sure that a preview parts the two.
 
     Raises:
-        FixSettings: they would stay one person, since something that people decided holds them together.
+        FixSettings: they would stay one person.
     """
     both = {(each.kind, f"{space}{each.value}") for each in (person.one, person.other)}
     if any(both <= {*part.identifiers} for part in parts):
         raise FixSettings(
             "the two would stay one person, and nothing was written",
             where="overrides.yaml",
-            fix="A must_link that joins them by way of others stands above it; remove that.",
+            fix="Look at the must_link entries, and at `stitchline identity explain` of the two.",
         )
 
 
