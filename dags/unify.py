@@ -24,7 +24,12 @@ with DAG(
     schedule=AssetAny(*RAW) if RAW else None,
     catchup=False,
     max_active_runs=1,
-    params={"full_refresh": Param(False, type="boolean", description="begin again from everything ever loaded")},
+    params={
+        "full_refresh": Param(False, type="boolean", description="begin again from everything ever loaded"),
+        "accept_identity_changes": Param(
+            False, type="boolean", description="publish although many more people merged or split than usual"
+        ),
+    },
     default_args=wiring.task_defaults() | {"pool": wiring.POOL},
     tags=[wiring.Tag.LAYER.of("staging"), wiring.Tag.LAYER.of("marts"), wiring.Tag.IMPACT.of("tier_1")],
     doc_md=__doc__,
@@ -35,7 +40,7 @@ with DAG(
     @task
     def stage() -> dict[str, Any]:
         """Type the new rows of raw and keep the latest of each record."""
-        return steps.unify_stage(wiring.current_run(), **get_current_context()["params"])
+        return steps.unify_stage(wiring.current_run(), full_refresh=get_current_context()["params"]["full_refresh"])
 
     @task
     def check() -> dict[str, Any]:
@@ -44,7 +49,7 @@ with DAG(
 
     @task
     def identity() -> dict[str, Any]:
-        """Stitch identifiers into people."""
+        """Stitch identifiers into people; stop where far more of them changed than usual."""
         return steps.unify_identity(wiring.current_run(), **get_current_context()["params"])
 
     @task

@@ -16,8 +16,9 @@ import typer
 from rich.console import Console
 
 from include.cli_collector import collector
+from include.cli_identity import identity_app
 from include.cli_models import models_app
-from include.connect.errors import FixSettings, StitchlineError
+from include.connect.errors import StitchlineError
 from include.doctor import doctor
 from include.settings import Settings, read_settings
 
@@ -29,7 +30,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 source_app = typer.Typer(no_args_is_help=True, help="Sources: what can be pulled, and whether it answers.")
 segment_app = typer.Typer(no_args_is_help=True, help="Segments: who is on a list, and why.")
 sync_app = typer.Typer(no_args_is_help=True, help="Syncs: what would be sent where.")
-identity_app = typer.Typer(no_args_is_help=True, help="Identity: who is who, and by what evidence.")
 app.add_typer(source_app, name="source")
 app.add_typer(segment_app, name="segment")
 app.add_typer(sync_app, name="sync")
@@ -268,57 +268,6 @@ def sync_plan(segment: str, destination: str) -> None:
         out.print(plan.reason, soft_wrap=True)
     if plan.held:
         raise typer.Exit(HELD)
-
-
-@identity_app.command("explain")
-def identity_explain(
-    identifier: Annotated[str, typer.Argument(help="an e-mail address, phone number or id, or kind:value")],
-    other: Annotated[str | None, typer.Argument(help="a second identifier: how are the two one person?")] = None,
-) -> None:
-    """Why an identifier belongs to its person: the shortest chain of evidence."""
-    from include.warehouse.engine import connect
-    from include.warehouse.identity.explain import explain
-    from include.warehouse.models import clock, published
-
-    settings = _settings(None)
-    kind, value = _identifier(identifier)
-    with connect(settings, read_only=True) as engine:
-        if published(engine) is None:
-            raise FixSettings("nothing is published yet", where="ops.published", fix="Run the unify DAG once.")
-        space = str(clock(None, settings)["space"])
-        chain = explain(engine, kind, value, _identifier(other) if other else None, space)
-    for step in chain:
-        if step.note:
-            out.print(f"{step.left_kind} {step.left_value}: {step.note}", soft_wrap=True)
-            continue
-        right = f" = {step.right_kind} {step.right_value}" if step.right_kind else ""
-        seen = f", {step.occurrences} times since {step.first_seen_at:%Y-%m-%d}" if step.first_seen_at else ""
-        inferred = ", inferred" if step.is_inferred else ""
-        why = f"({step.rule}: {step.source} {step.record_key}{seen}{inferred})"
-        out.print(f"{step.left_kind} {step.left_value}{right}  {why}", soft_wrap=True)
-    people = {step.customer_id for step in chain if step.customer_id}
-    if len(people) == 1:
-        out.print(f"customer {people.pop()}")
-
-
-@identity_app.command("stitch")
-def identity_stitch(
-    events: Path, to: Annotated[Path, typer.Option("--out", help="CSV of event_id, customer_id")] = Path("map.csv")
-) -> None:
-    """Stitch a CSV of events by itself, without a warehouse: event_id, ts, and a column per identifier."""
-    from include.warehouse.identity.events_file import stitch_csv
-
-    found = stitch_csv(events, to)
-    out.print(f"{found.events} events of {found.people} people, {found.identifiers} identifiers: {to}", soft_wrap=True)
-
-
-def _identifier(text: str) -> tuple[str | None, str]:
-    """`kind:value`, or a value of any kind."""
-    from include.warehouse.identity.kinds import KINDS
-
-    kind, mark, value = text.partition(":")
-    is_kind = any(known.name == kind for known in KINDS)
-    return (kind, value) if mark and is_kind else (None, text)
 
 
 def _home(home: Path | None) -> Path:

@@ -32,6 +32,21 @@ class Settings(BaseSettings):
     state_url: str | None = Field(None, description="SQLAlchemy URL of the state store; default SQLite in <home>/<env>")
     timezone: str = Field("UTC", description="IANA zone in which days begin and end")
     identity_space: str = Field("", description="prefix of every identifier where brands must stay apart")
+    identity_overrides: Path | None = Field(
+        None, description="file of what people decided about identity; default: overrides.yaml in the program"
+    )
+    identity_limits: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="comma-separated kind=number: how many identifiers of a kind one person may have"
+    )
+    identity_max_merged_share: float = Field(
+        0.05, ge=0, le=1, description="share of people that may merge into others in one run; more stops unify"
+    )
+    identity_max_split_share: float = Field(
+        0.05, ge=0, le=1, description="share of people that may be split off others in one run; more stops unify"
+    )
+    identity_max_growth: float = Field(
+        3, ge=1, description="times as many identifiers as anybody had before, that a person may have"
+    )
     unify_every_seconds: int = Field(600, ge=0, description="unify starts at most this often")
     generations_kept: int = Field(3, ge=2, description="published generations kept for running readers")
     layer_from_events: int = Field(
@@ -69,7 +84,15 @@ class Settings(BaseSettings):
     ui_url: str = Field("http://127.0.0.1:8080", description="where people open the Airflow UI, for links in messages")
     encryption_key: str | None = Field(None, description="Fernet key of the tokens in the state store")
 
-    @field_validator("sources", "syncs", "collector", "collector_origins", "collector_redirect_hosts", mode="before")
+    @field_validator(
+        "sources",
+        "syncs",
+        "collector",
+        "collector_origins",
+        "collector_redirect_hosts",
+        "identity_limits",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

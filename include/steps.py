@@ -117,14 +117,21 @@ def unify_check(run: Run) -> Summary:
     return {"summary": str(summary)}
 
 
-def unify_identity(run: Run, *, full_refresh: bool = False) -> Summary:
-    """Work out who is who; `full_refresh` takes the evidence of every record ever loaded again."""
+def unify_identity(run: Run, *, full_refresh: bool = False, accept_identity_changes: bool = False) -> Summary:
+    """Work out who is who; `full_refresh` takes the evidence of every record ever loaded again.
+
+    Raises:
+        ReviewIdentity: many more people changed than usual, and no person has accepted that; no marts are built.
+    """
     from include.warehouse.engine import connect
     from include.warehouse.identity.generation import identify
+    from include.warehouse.identity.jumps import look_for_jumps
 
     settings = read_settings()
     with connect(settings) as engine:
-        return asdict(identify(engine, run, settings, full_refresh=full_refresh))
+        summary = identify(engine, run, settings, full_refresh=full_refresh)
+        look = look_for_jumps(engine, run, settings, is_accepted=accept_identity_changes)
+    return {**asdict(summary), "largest": look.largest, "accepted": list(look.too_much)}
 
 
 def unify_marts(run: Run) -> Summary:

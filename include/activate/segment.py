@@ -137,7 +137,7 @@ def compute(engine: Engine, segment: Segment, run: Run, settings: Settings) -> S
     reason = missing_facts(reader, segment.sql, segment.header.max_age, state, run, settings)
     if reason is not None:
         return _held(engine, segment, run, state.generation, reason)
-    columns = _materialise(reader, segment, run.as_of, settings)
+    columns = put_list(reader, segment, run.as_of, settings)
     _fit_table(engine, segment, columns)
     listed = ", ".join(f"`{name}`" for name in columns)
     who = {"segment": segment.name, "as_of": run.as_of}
@@ -183,7 +183,7 @@ def preview(engine: Engine, segment: Segment, settings: Settings, run: Run, samp
         raise FixSettings("nothing is published yet", where="ops.published", fix="Run the unify DAG once.")
     reader = engine.at(state.generation) if engine.at(state.generation).columns("marts.customers") else engine
     held = missing_facts(reader, segment.sql, segment.header.max_age, state, run, settings)
-    columns = _materialise(reader, segment, run.as_of, settings)
+    columns = put_list(reader, segment, run.as_of, settings)
     members = int(reader.query("SELECT COUNT(*) AS n FROM scratch.segment_list")[0]["n"])
     rows = reader.query("SELECT * FROM scratch.segment_list ORDER BY customer_id LIMIT @n", {"n": sample})
     masked = tuple({name: mask(name, value) for name, value in row.items()} for row in rows)
@@ -232,7 +232,7 @@ def visible_sql(segment: Segment, flagged: frozenset[str]) -> str:
     return tree.sql(dialect="bigquery")
 
 
-def _materialise(reader: Engine, segment: Segment, as_of: datetime, settings: Settings) -> list[str]:
+def put_list(reader: Engine, segment: Segment, as_of: datetime, settings: Settings) -> list[str]:
     """Put the list into `scratch.segment_list`; returns its columns, `customer_id` first."""
     tree = sqlglot.parse_one(segment.sql, read="bigquery")
     read = {f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db}

@@ -59,5 +59,9 @@ class CheckFailed(StitchlineError):
     """A critical data check failed; what depends on the table waits, the published state stays as it was."""
 
 
+class ReviewIdentity(CheckFailed):
+    """Who is who changed more in one run than it ever does; a person looks before it is published."""
+
+
 class WarehouseBusy(RetryLater):
     """The warehouse file stayed locked by another process for longer than the bounded wait."""

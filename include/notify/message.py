@@ -13,6 +13,7 @@ from include.connect.errors import (
     FixCredentials,
     FixSettings,
     RetryLater,
+    ReviewIdentity,
     StitchlineError,
     StopSync,
     WarehouseBusy,
@@ -42,6 +43,7 @@ KINDS: dict[type[BaseException], Kind] = {
     WarehouseBusy: Kind("Warehouse busy", "warehouse-busy"),
     RetryLater: Kind("No answer after all retries", "vendor-down"),
     CheckFailed: Kind("Data check failed", "check-failed"),
+    ReviewIdentity: Kind("Who is who changed too much", "identity-health"),
     StopSync: Kind("Stopped before harm", "sync-stopped"),
     FixSettings: Kind("A setting is wrong", "settings"),
 }

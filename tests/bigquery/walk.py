@@ -25,8 +25,12 @@ from include.summary import summarize
 from include.warehouse.engine import Engine, connect
 from include.warehouse.identity.evidence import EVIDENCE
 from include.warehouse.identity.explain import explain
+from include.warehouse.identity.generation import limits_of
+from include.warehouse.identity.health import measure
+from include.warehouse.identity.jumps import crowded_by_rule
 from include.warehouse.identity.nodes import fill
 from include.warehouse.identity.overrides import Overrides
+from include.warehouse.identity.preview import preview as identity_preview
 from include.warehouse.identity.stitch import stitch
 from include.warehouse.models import BEGINNING, published, staging_models
 from include.warehouse.stage import stage
@@ -120,6 +124,13 @@ def _ask(road: Road) -> None:
             explain(here, one["kind"], one["value"], (other["kind"], other["value"]))
             with suppress(FixSettings):
                 explain(here, "email", "nobody@example.com")
+            limits = limits_of(settings)
+            measure(engine, limits)
+            crowded_by_rule(here, 1)
+            with identity_preview(engine, settings, run, Overrides(), limits) as found:
+                found.effect()
+                found.lists()
+                found.parts(here.query("SELECT customer_id FROM identity.customers AS c LIMIT 1")[0]["customer_id"])
             for number, links in enumerate(RARITIES):
                 _stitch(engine, f"rarities {number}", links)
             stage(engine, run, settings, full_refresh=True)

@@ -65,10 +65,10 @@ def explain(
     Raises:
         FixSettings: nobody has such an identifier, or several kinds do and none was named.
     """
-    start = _find(engine, kind, value, space)
+    start = find(engine, kind, value, space)
     if isinstance(start, Step):
         return [start]
-    goal = _find(engine, *other, space) if other else _anchor(engine, start["customer_id"])
+    goal = find(engine, *other, space) if other else _anchor(engine, start["customer_id"])
     if isinstance(goal, Step):
         return [goal]
     customer_id = start["customer_id"]
@@ -86,8 +86,12 @@ def explain(
     return _shortest(links, (start["kind"], start["value"]), (goal["kind"], goal["value"]))
 
 
-def _find(engine: Engine, kind: str | None, value: str, space: str) -> dict[str, Any] | Step:
-    """The identifier's row, or a step that says why it has no person."""
+def find(engine: Engine, kind: str | None, value: str, space: str) -> dict[str, Any] | Step:
+    """The identifier's row (kind, value, customer_id), or a step that says why it has no person.
+
+    Raises:
+        FixSettings: nobody has such an identifier, or several kinds do and none was named.
+    """
     spelled = [f"""{normalized(f"'{name}'", "@value")} AS {name}""" for name in SPELLED]
     spelled.append(f"""{normalized("'other'", "@value")} AS plain""")
     forms = engine.query(f"SELECT {', '.join(spelled)}", {"value": value})[0]

@@ -23,10 +23,10 @@ from include.warehouse.identity.evidence import (
     trusted,
     write_held,
 )
-from include.warehouse.identity.kinds import DEFAULT, KINDS, Limits
+from include.warehouse.identity.kinds import DEFAULT, KINDS, Limits, with_limits
 from include.warehouse.identity.nodes import write_lists
 from include.warehouse.identity.normalize import bare
-from include.warehouse.identity.overrides import Overrides, read_block_lists, read_overrides
+from include.warehouse.identity.overrides import OVERRIDES, Overrides, read_block_lists, read_overrides
 from include.warehouse.identity.stitch import StitchSummary, stitch, summary
 from include.warehouse.identity.tables import TOUCHED
 from include.warehouse.layers import CHANGED_EVENTS as REPLACED_EVENTS
@@ -58,7 +58,7 @@ def identify(
     *,
     full_refresh: bool = False,
     overrides: Overrides | None = None,
-    limits: Limits = DEFAULT,
+    limits: Limits | None = None,
 ) -> StitchSummary:
     """Build the identity tables of the run's generation.
 
@@ -70,14 +70,15 @@ def identify(
         run: whose generation it is.
         settings: the settings.
         full_refresh: take the evidence of every record ever loaded again, and stitch everybody.
-        overrides: what people decided; read from overrides.yaml by default.
-        limits: how much may meet in one place.
+        overrides: what people decided; read from the settings' file by default.
+        limits: how much may meet in one place; the settings' by default.
 
     Raises:
-        FixSettings: overrides.yaml or blocked.yaml is wrong.
+        FixSettings: overrides.yaml, blocked.yaml or a limit is wrong.
         CheckFailed: the result would break a promise; nothing should be published.
     """
-    decided = read_overrides() if overrides is None else overrides
+    decided = decisions(settings) if overrides is None else overrides
+    limits = limits_of(settings) if limits is None else limits
     decision_hash = _decision_hash(decided, limits)
     forget(engine, run.run_id)
     before = None if full_refresh else published(engine, before=run.run_id)
@@ -93,6 +94,24 @@ def identify(
     previous = published(engine, before=run.run_id)
     space = str(clock(run, settings)["space"])
     return stitch(here, run, previous.generation if previous else None, decided, limits, space)
+
+
+def decisions(settings: Settings) -> Overrides:
+    """What people decided.
+
+    Raises:
+        FixSettings: the file is not as it should be.
+    """
+    return read_overrides(settings.identity_overrides or OVERRIDES)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """How much may meet in one place.
+
+    Raises:
+        FixSettings: a limit is wrong.
+    """
+    return with_limits(DEFAULT, settings.identity_limits, "STITCHLINE_IDENTITY_LIMITS")
 
 
 def base_of(engine: Engine, run_id: str) -> str:

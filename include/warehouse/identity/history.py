@@ -79,16 +79,41 @@ def write_history(engine: Engine, run: Run, previous: str | None, within: str | 
 
 
 def _write_changes(engine: Engine, run: Run, *, continued: bool) -> None:
-    # A link between what belonged to two people before is what joined them, where there is one.
+    # What joined a person to others: a link to an identifier of another of them, or to a new one that others link to.
+    engine.execute("""
+        CREATE OR REPLACE TABLE scratch.sides AS
+        SELECT l.customer_id AS is_now, x.customer_id AS was, y.customer_id AS other, l.far_kind, l.far_value, l.rule
+        FROM (
+          SELECT customer_id, left_kind AS kind, left_value AS value, right_kind AS far_kind, right_value AS far_value,
+            CONCAT(rule, ': ', left_kind, ' - ', right_kind) AS rule
+          FROM identity.links AS one
+          UNION ALL
+          SELECT customer_id, right_kind AS kind, right_value AS value, left_kind AS far_kind, left_value AS far_value,
+            CONCAT(rule, ': ', left_kind, ' - ', right_kind) AS rule
+          FROM identity.links AS two
+        ) AS l
+        INNER JOIN (
+          SELECT m.is_now FROM scratch.moves AS m GROUP BY m.is_now HAVING COUNT(DISTINCT m.was) > 1
+        ) AS p ON p.is_now = l.customer_id
+        INNER JOIN scratch.old_identifiers AS x ON x.kind = l.kind AND x.value = l.value
+        LEFT JOIN scratch.old_identifiers AS y ON y.kind = l.far_kind AND y.value = l.far_value""")
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.causes AS
-        SELECT LEAST(x.customer_id, y.customer_id) AS a, GREATEST(x.customer_id, y.customer_id) AS b,
-          MIN(CONCAT(l.rule, ': ', l.left_kind, ' - ', l.right_kind)) AS rule
-        FROM identity.links AS l
-        INNER JOIN scratch.old_identifiers AS x ON x.kind = l.left_kind AND x.value = l.left_value
-        INNER JOIN scratch.old_identifiers AS y ON y.kind = l.right_kind AND y.value = l.right_value
-        WHERE x.customer_id <> y.customer_id
-        GROUP BY LEAST(x.customer_id, y.customer_id), GREATEST(x.customer_id, y.customer_id)""")
+        SELECT was, is_now, rule
+        FROM (
+          SELECT was, is_now, rule, IF(other = is_now, 1, 2) AS place FROM scratch.sides AS s WHERE other <> was
+          UNION ALL
+          SELECT s.was, s.is_now, s.rule, 3 AS place
+          FROM scratch.sides AS s
+          INNER JOIN (
+            SELECT far_kind, far_value FROM scratch.sides AS t
+            WHERE other IS NULL
+            GROUP BY far_kind, far_value
+            HAVING COUNT(DISTINCT was) > 1
+          ) AS b ON b.far_kind = s.far_kind AND b.far_value = s.far_value
+        ) AS c
+        WHERE TRUE
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY was, is_now ORDER BY place, rule) = 1""")
     columns = "changed_at, generation, change, customer_id, other_customer_id, detail"
     history = f"SELECT {columns} FROM scratch.old_changes AS o UNION ALL"
     engine.execute(
@@ -110,7 +135,7 @@ def _write_changes(engine: Engine, run: Run, *, continued: bool) -> None:
           INNER JOIN (
             SELECT m.is_now, COUNT(DISTINCT m.was) AS parts FROM scratch.moves AS m GROUP BY m.is_now
           ) AS p ON p.is_now = f.is_now AND p.parts > 1
-          LEFT JOIN scratch.causes AS k ON k.a = LEAST(f.was, f.is_now) AND k.b = GREATEST(f.was, f.is_now)
+          LEFT JOIN scratch.causes AS k ON k.was = f.was AND k.is_now = f.is_now
           WHERE f.is_gone
           UNION ALL
           SELECT 'retired' AS change, f.was AS customer_id, f.is_now AS other_customer_id,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from include.connect.errors import FixSettings
@@ -126,6 +126,24 @@ class Limits:
 
 
 DEFAULT = Limits()
+
+
+def with_limits(limits: Limits, entries: Iterable[str], where: str) -> Limits:
+    """The same limits, with those of `kind=number` entries.
+
+    Raises:
+        FixSettings: an entry is no such thing; `where` says where it was written.
+    """
+    found: dict[str, int] = {}
+    for entry in entries:
+        name, _, number = (part.strip() for part in entry.partition("="))
+        if name not in _BY_NAME or not number.isdigit():
+            raise FixSettings(
+                f"{entry!r} is no limit", where=where, fix=f"Write kind=number; kinds are {', '.join(_BY_NAME)}."
+            )
+        found[name] = int(number)
+    return replace(limits, per_person={**limits.per_person, **found})
+
 
 COLUMNS: Mapping[str, str] = {
     "anon_id": "anonymous_id",
