@@ -1,1 +1,1 @@
-"""Webhooks of vendors that have no source file of their own yet; one file each, discovered."""
+"""Webhooks that no source file declares; one file per vendor, discovered."""
