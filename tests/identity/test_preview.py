@@ -26,6 +26,7 @@ from include.warehouse.identity.kinds import with_limits
 from include.warehouse.identity.overrides import Identifier, Overrides
 from include.warehouse.identity.preview import preview
 from include.warehouse.schema import OPS, raw_table
+from include.warehouse.stage import stage
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 ANN, BOB, CARL, EVE = (("email", f"{name}@oak.example") for name in ("ann", "bob", "carl", "eve"))
@@ -75,7 +76,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         users, tickets = zip(*asked, strict=True)
         load(engine, 2, "zendesk", "users", *users)
         load(engine, 3, "zendesk", "tickets", *tickets)
-        models.stage(engine, run, settings)
+        stage(engine, run, settings)
         identify(engine, run, settings)
         models.build_marts(engine, run, settings)
         models.publish(engine, run, settings)
@@ -142,7 +143,7 @@ def test_a_limit_splits_and_loads_not_yet_published_are_in_the_numbers(home: Set
         assert (effect.merged, effect.split, effect.merged_by, effect.split_by) == (0, 0, {}, {})
         assert [(one.before, one.after, one.entering, one.leaving) for one in lists] == [(3, 3, 0, 0)]
         load(engine, 4, "hubspot", "contacts", contact(3, "dora@oak.example"))
-        models.stage(engine, Run.of("unify", "manual__2", NOW + timedelta(days=1)), home)
+        stage(engine, Run.of("unify", "manual__2", NOW + timedelta(days=1)), home)
         with preview(engine, home, now(), Overrides(block=(Identifier(*ANN),)), fewer) as found:
             effect, lists = found.effect(), found.lists()
     assert (effect.people_before, effect.people_after, effect.split, effect.newer_loads) == (3, 6, 2, 1)
@@ -221,6 +222,6 @@ def test_the_commands_part_two_people_and_show_the_state_of_all(home: Settings) 
     # Unify does what was shown.
     run = Run.of("unify", "manual__2", NOW + timedelta(days=1))
     with connect(home) as engine:
-        models.stage(engine, run, home)
+        stage(engine, run, home)
         summary = identify(engine, run, home)
         assert (summary.merges, summary.splits) == (0, 1)
