@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,9 @@ def test_nothing_is_left_when_the_launching_process_is_ended(tmp_path: Path, not
         "with Processes(json.loads(sys.argv[1]), os.environ, Path(sys.argv[2])): time.sleep(600)"
     )
     command = [sys.executable, "-c", script, json.dumps(child(notes)), str(tmp_path)]
-    launching = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    # In a shell's background job SIGINT is ignored, and a child would inherit that.
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    launching = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, preexec_fn=heeding)
     wait_for(lambda: len(pids(notes)) == 2)
     launching.send_signal(number)
     launching.wait()
