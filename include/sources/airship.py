@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from include.connect.auth import BasicAuth
 from include.connect.pages import UrlPages
+from include.connect.signatures import SharedToken
 from include.connect.source import Rate, Source, Stream
+from include.connect.webhook import Webhook, one_or_many
 
 SOURCE = Source(
     name="airship",
@@ -14,6 +16,14 @@ SOURCE = Source(
     headers={"Accept": "application/vnd.urbanairship+json; version=3"},
     budget=Rate(10),  # the vendor publishes none
     docs_url="https://docs.airship.com/api/ua/",
+    webhook=Webhook(
+        "airship_events",
+        SharedToken(),
+        split=one_or_many,
+        event_id=("id",),
+        timestamp="occurred",
+        description="Pushes sent, opened and resolved, tags changed, one per event",
+    ),
     # Neither list tells what changed, and a channel that moves to another user keeps its dates: each run reads all.
     streams=(
         Stream(

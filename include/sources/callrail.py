@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from include.connect.auth import HeaderAuth
 from include.connect.pages import UrlPages
+from include.connect.signatures import HmacSignature
 from include.connect.source import Rate, Source, Stream
+from include.connect.webhook import Webhook
 
 FIELDS = (
     "agent_email,call_type,campaign,company_id,company_name,created_at,first_call,gclid,keywords,landing_page_url,"
@@ -22,6 +24,14 @@ SOURCE = Source(
     auth=HeaderAuth('Token token="{password}"'),
     budget=Rate(1000, seconds=3600, burst=100),  # and 10,000 a day; no rate headers, no Retry-After
     docs_url="https://apidocs.callrail.com/",
+    webhook=Webhook(
+        "callrail_events",
+        # `timestamp` in the body is the start of the call, which a later change repeats: it cannot bound the age.
+        HmacSignature("signature", digest="sha1", encoding="base64"),
+        # `id` names the call, not the event: every later change of a call has the same.
+        timestamp="timestamp",
+        description="Calls when they end, and again whenever they change",
+    ),
     streams=(
         Stream(
             "calls",

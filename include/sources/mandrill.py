@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from io import TextIOWrapper
 from tempfile import TemporaryFile
 from typing import Any
+from urllib.parse import parse_qs
 from zipfile import BadZipFile, ZipFile
 
 import msgspec
@@ -16,7 +17,9 @@ from include.connect.cursor import instant
 from include.connect.download import download
 from include.connect.errors import RetryLater
 from include.connect.http import Session
+from include.connect.signatures import Delivery, HmacSignature
 from include.connect.source import Page, Rate, Source, Stream, Window
+from include.connect.webhook import Webhook, objects_in_form
 
 KEPT_DAYS = 30
 """How far back a first run searches."""
@@ -186,6 +189,15 @@ def _written(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
+EVENTS_FIELD = "mandrill_events"
+"""Field of the webhook's form."""
+
+
+def is_probe(delivery: Delivery) -> bool:
+    """The trial when a webhook is made: no events, signed with a key that is not ours yet."""
+    return not delivery.body or parse_qs(delivery.body.decode("utf-8", "replace")).get(EVENTS_FIELD) == ["[]"]
+
+
 SOURCE = Source(
     name="mandrill",
     title="Mandrill",
@@ -193,6 +205,16 @@ SOURCE = Source(
     budget=Rate(10),  # searches have a limit of their own; the vendor publishes no other
     is_key_refused=is_key_refused,
     docs_url="https://mailchimp.com/developer/transactional/api/",
+    webhook=Webhook(
+        "mandrill_events",
+        HmacSignature("x-mandrill-signature", signs="{url}{form}", digest="sha1", encoding="base64"),
+        split=objects_in_form(EVENTS_FIELD),
+        # `_id` names the message, not the event: two opens of one message have the same.
+        timestamp="ts",
+        answers_get=True,
+        is_probe=is_probe,
+        description="Deliveries, opens, clicks, bounces and unsubscribes, one per event",
+    ),
     streams=(
         Stream(
             "messages",

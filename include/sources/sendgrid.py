@@ -15,7 +15,9 @@ from include.connect.download import download
 from include.connect.errors import RetryLater
 from include.connect.http import Session
 from include.connect.pages import OffsetPages
+from include.connect.signatures import EcdsaSignature
 from include.connect.source import Page, Rate, Source, Stream, Window
+from include.connect.webhook import Webhook, objects
 
 FILE_MEGABYTES = 20
 """Exports come in files of at most this size, so that memory does not grow with the account."""
@@ -86,6 +88,19 @@ SOURCE = Source(
     auth=BearerAuth("{password}"),
     budget=Rate(200, seconds=60),
     docs_url="https://www.twilio.com/docs/sendgrid/api-reference",
+    webhook=Webhook(
+        "sendgrid_events",
+        EcdsaSignature(
+            "x-twilio-email-event-webhook-signature",
+            "x-twilio-email-event-webhook-timestamp",
+            # It retries for 24 hours, and does not say whether with a new signature; an event keeps its id.
+            tolerance=timedelta(hours=25),
+        ),
+        split=objects,
+        event_id=("sg_event_id",),
+        timestamp="timestamp",
+        description="Deliveries, opens, clicks, bounces and unsubscribes, one per event",
+    ),
     streams=(
         Stream(
             "contacts",

@@ -20,7 +20,9 @@ from include.connect.errors import FixCredentials, RetryLater
 from include.connect.http import CallRefused, Session
 from include.connect.pages import Listing, Step
 from include.connect.records import Body, BrokenAnswer, Lifter, Throttled, decode_page
+from include.connect.signatures import HmacSignature
 from include.connect.source import Connections, Page, ReadFunction, Source, Stream, Window
+from include.connect.webhook import Webhook
 
 log = logging.getLogger(__name__)
 
@@ -297,6 +299,14 @@ SOURCE = Source(
     auth=HeaderAuth(name="X-Shopify-Access-Token"),
     budget=Connections(4),  # what limits is the cost of queries: 100 points a second, more on larger plans
     docs_url="https://shopify.dev/docs/api/admin-graphql",
+    webhook=Webhook(
+        "shopify_events",
+        HmacSignature("x-shopify-hmac-sha256", encoding="base64"),
+        event_id=("outside.x-shopify-webhook-id",),
+        timestamp="outside.x-shopify-triggered-at",
+        headers=("x-shopify-topic", "x-shopify-shop-domain", "x-shopify-webhook-id", "x-shopify-triggered-at"),
+        description="Customers, orders, checkouts and carts as they change, with their topic",
+    ),
     streams=(
         stream(
             "customers",

@@ -150,4 +150,8 @@ def for_duckdb(node: exp.Expr) -> exp.Expr:
         return exp.Lower(this=folded) if node.args.get("is_casefold") else folded
     if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.DECIMAL and not node.expressions:
         return exp.DataType.build("DECIMAL(38, 9)", dialect="duckdb")  # what NUMERIC holds on BigQuery
+    if isinstance(node, exp.JSONExtractArray):
+        # A value that is no array is NULL on BigQuery; the plain cast would fail the whole statement.
+        array = exp.JSONExtract(this=node.this, expression=node.expression)
+        return exp.TryCast(this=array, to=exp.DataType.build("JSON[]", dialect="duckdb"))
     return node

@@ -47,7 +47,10 @@ def test_three_engines_make_the_same_rows(model: str, bench: Bench, client: bigq
         text = render(statement(case), Names("bigquery"), models.clock(case.run, case.settings))
         google = told(evaluate(text))
         seen += len(google)
-        others = {"DuckDB": told(bench.run(case)), "the emulator": told(map(dict, client.query_and_wait(text)))}
+        others = {"DuckDB": told(bench.run(case))}
+        # There JSON_QUERY_ARRAY fails on what is no array, where BigQuery answers NULL.
+        if "JSON_QUERY_ARRAY" not in text:
+            others["the emulator"] = told(map(dict, client.query_and_wait(text)))
         for engine, made in others.items():
             if different := difference(google, made, ordered=False):
                 pytest.fail(f"{model}, set {seed}: - Google, + {engine}\n{different}", pytrace=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from include.connect.errors import FixSettings
@@ -119,3 +120,10 @@ def test_a_header_that_cannot_be_read_names_the_file_and_the_line(
         read_model(path, "marts.model")
 
     assert caught.value.where == f"{path}{where}"
+
+
+@pytest.mark.parametrize(("given", "length"), [('{"a": [1, null]}', 2), ('{"a": "x"}', None), ('{"a": {}}', None)])
+def test_what_is_no_array_is_null_as_on_bigquery(given: str, length: int | None) -> None:
+    sql = "SELECT ARRAY_LENGTH(JSON_QUERY_ARRAY(PARSE_JSON(@given), '$.a')) AS n"
+
+    assert duckdb.sql(render(sql, Names("duckdb"), {"given": given})).fetchall() == [(length,)]

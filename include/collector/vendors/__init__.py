@@ -1,1 +1,1 @@
-"""Webhooks that no source file declares; one file per vendor, discovered."""
+"""Webhooks of vendors that are no source; one file per vendor, discovered."""

@@ -24,7 +24,7 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.ContactId'), '') AS salesforce_contact_id,
   NULLIF(JSON_VALUE(_payload, '$.Status'), '') AS status,
   COALESCE(JSON_VALUE(_payload, '$.HasResponded') = 'true', FALSE) AS has_responded,
-  SAFE_CAST(JSON_VALUE(_payload, '$.FirstRespondedDate') AS DATE) AS first_responded_date,
+  SAFE_CAST(SUBSTR(JSON_VALUE(_payload, '$.FirstRespondedDate'), 1, 10) AS DATE) AS first_responded_date,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.CreatedDate'), '+0000', 'Z') AS TIMESTAMP) AS created_at,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.SystemModstamp'), '+0000', 'Z') AS TIMESTAMP) AS updated_at,
   COALESCE(JSON_VALUE(_payload, '$.IsDeleted') = 'true', FALSE) AS is_deleted

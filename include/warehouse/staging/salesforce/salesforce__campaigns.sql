@@ -23,8 +23,8 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.Type'), '') AS campaign_type,
   NULLIF(JSON_VALUE(_payload, '$.Status'), '') AS status,
   COALESCE(JSON_VALUE(_payload, '$.IsActive') = 'true', FALSE) AS is_active,
-  SAFE_CAST(JSON_VALUE(_payload, '$.StartDate') AS DATE) AS start_date,
-  SAFE_CAST(JSON_VALUE(_payload, '$.EndDate') AS DATE) AS end_date,
+  SAFE_CAST(SUBSTR(JSON_VALUE(_payload, '$.StartDate'), 1, 10) AS DATE) AS start_date,
+  SAFE_CAST(SUBSTR(JSON_VALUE(_payload, '$.EndDate'), 1, 10) AS DATE) AS end_date,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.CreatedDate'), '+0000', 'Z') AS TIMESTAMP) AS created_at,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.SystemModstamp'), '+0000', 'Z') AS TIMESTAMP) AS updated_at,
   COALESCE(JSON_VALUE(_payload, '$.IsDeleted') = 'true', FALSE) AS is_deleted

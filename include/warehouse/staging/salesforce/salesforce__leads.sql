@@ -44,7 +44,7 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.Company'), '') AS company_name,
   NULLIF(JSON_VALUE(_payload, '$.Status'), '') AS status,
   COALESCE(JSON_VALUE(_payload, '$.IsConverted') = 'true', FALSE) AS is_converted,
-  SAFE_CAST(JSON_VALUE(_payload, '$.ConvertedDate') AS DATE) AS converted_date,
+  SAFE_CAST(SUBSTR(JSON_VALUE(_payload, '$.ConvertedDate'), 1, 10) AS DATE) AS converted_date,
   NULLIF(JSON_VALUE(_payload, '$.ConvertedContactId'), '') AS salesforce_contact_id,
   NULLIF(JSON_VALUE(_payload, '$.ConvertedAccountId'), '') AS salesforce_account_id,
   NULLIF(JSON_VALUE(_payload, '$.ConvertedOpportunityId'), '') AS salesforce_opportunity_id,

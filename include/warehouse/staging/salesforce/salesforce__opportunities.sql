@@ -32,7 +32,7 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.Type'), '') AS opportunity_type,
   SAFE_CAST(NULLIF(JSON_VALUE(_payload, '$.Amount'), '') AS NUMERIC) AS amount,
   UPPER(NULLIF(JSON_VALUE(_payload, '$.CurrencyIsoCode'), '')) AS currency,
-  SAFE_CAST(JSON_VALUE(_payload, '$.CloseDate') AS DATE) AS close_date,
+  SAFE_CAST(SUBSTR(JSON_VALUE(_payload, '$.CloseDate'), 1, 10) AS DATE) AS close_date,
   COALESCE(JSON_VALUE(_payload, '$.IsClosed') = 'true', FALSE) AS is_closed,
   COALESCE(JSON_VALUE(_payload, '$.IsWon') = 'true', FALSE) AS is_won,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.CreatedDate'), '+0000', 'Z') AS TIMESTAMP) AS created_at,

@@ -31,7 +31,7 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.Status'), '') AS status,
   COALESCE(JSON_VALUE(_payload, '$.IsClosed') = 'true', FALSE) AS is_closed,
   SAFE_CAST(REGEXP_EXTRACT(JSON_VALUE(_payload, '$.CallDurationInSeconds'), r'^\d+$') AS INT64) AS duration_seconds,
-  SAFE_CAST(JSON_VALUE(_payload, '$.ActivityDate') AS DATE) AS due_date,
+  SAFE_CAST(SUBSTR(JSON_VALUE(_payload, '$.ActivityDate'), 1, 10) AS DATE) AS due_date,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.CompletedDateTime'), '+0000', 'Z') AS TIMESTAMP) AS completed_at,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.CreatedDate'), '+0000', 'Z') AS TIMESTAMP) AS created_at,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.SystemModstamp'), '+0000', 'Z') AS TIMESTAMP) AS updated_at,
