@@ -85,8 +85,9 @@ def emulator(folder: Path) -> Iterator[dict[str, str]]:
     _forget_answers(folder / "data" / "emulator.duckdb")
     port, grpc_port = free_port(), free_port()
     command = [
-        *(str(ENVIRONMENT / "bin" / "local-bigquery"), "serve", "--host", "127.0.0.1", "--port", str(port)),
-        *("--grpc-port", str(grpc_port), "--data-dir", str(folder / "data")),
+        *(str(ENVIRONMENT / "bin" / "python"), str(Path(__file__).with_name("bigquery_server.py")), "serve"),
+        *("--host", "127.0.0.1", "--port", str(port), "--grpc-port", str(grpc_port)),
+        *("--data-dir", str(folder / "data")),
     ]
     own = {**os.environ, "HOME": str(ENVIRONMENT), "GCS_LOCAL_ROOT": str(folder / "gcs")}
     connection = {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": "local"}}
