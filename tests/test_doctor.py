@@ -138,6 +138,7 @@ def test_a_home_that_cannot_be_written_to_ends_it(tmp_path: Path) -> None:
     assert lines[-1].startswith("note everything else: not tried")
 
 
+@pytest.mark.long
 def test_vendors_are_called_only_when_asked(tmp_path: Path) -> None:
     with answering(401, off_by=-600) as url:
         env = {

@@ -14,8 +14,25 @@ from include.simulate import bigquery as simulated
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
+IN_CI = (
+    "test_the_emulator_makes_the_expected_rows",
+    "test_three_engines_make_the_same_rows",
+    "test_the_command_prints",
+)
+"""Half a second to half a minute each; in every run the same models meet DuckDB and ZetaSQL."""
 for folder in ("bigquery", "warehouse"):
     sys.path.insert(0, str(Path(__file__).parents[1] / folder))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as long what takes an emulator a while, and what needs a walk of the whole road."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and _takes_long(item):
+            item.add_marker(pytest.mark.long)
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    return item.name.startswith(IN_CI) or "record" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")

@@ -32,14 +32,7 @@ def bench() -> Iterator[Bench]:
     engine.connection.close()
 
 
-def _marked(model: str) -> Any:
-    """Models of one source are alike and many: two sources' are tried each time, the others' in CI."""
-    folder, _, rest = model.partition("/")
-    is_long = folder == "staging" and not rest.startswith(("hubspot/", "stripe/"))
-    return pytest.param(model, marks=pytest.mark.long if is_long else ())
-
-
-@pytest.mark.parametrize("model", [_marked(model) for model in SETS])
+@pytest.mark.parametrize("model", SETS)
 def test_three_engines_make_the_same_rows(model: str, bench: Bench, client: bigquery.Client) -> None:
     seen = 0
     for seed, rows in enumerate(SETS[model]):

@@ -49,6 +49,8 @@ IN_EVERY_RUN = frozenset({"hubspot_contact", "mailchimp_tag", "zendesk_user"})
 THE_ENGINES = (
     "test_an_empty_plan",
     "test_everybody_enters",
+    "test_a_first_sync",
+    "test_only_what_we_sent",
     "test_too_many",
     "test_a_failing_vendor",
     "test_a_killed_sync",

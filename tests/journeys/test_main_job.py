@@ -142,7 +142,7 @@ def _days(number: int) -> Any:
     return timedelta(days=number)
 
 
-@pytest.mark.parametrize("case", ["absent", "never loaded"])
+@pytest.mark.parametrize("case", ["absent", pytest.param("never loaded", marks=pytest.mark.long)])
 def test_without_orders_there_is_no_list(company: Any, tmp_path: Any, case: str) -> None:
     others = ("hubspot", "mailchimp", "zendesk")
     road = Road(tmp_path, company, sources=others if case == "absent" else (*others, "stripe"))
