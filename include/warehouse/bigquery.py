@@ -126,6 +126,8 @@ class BigQueryEngine:
                 column = table.partition_by.removeprefix("DATE(").removesuffix(")")
                 made.time_partitioning = bigquery.TimePartitioning(field=column)
                 made.require_partition_filter = table.needs_partition_filter
+                if table.expires_days:
+                    made.time_partitioning.expiration_ms = table.expires_days * 86_400_000
             made.clustering_fields = list(table.cluster_by) or None
             try:
                 self.client.create_table(made)
@@ -206,6 +208,11 @@ class BigQueryEngine:
             return {column.name: google_type(column) for column in self.client.get_table(self._id(table)).schema}
         except NotFound:
             return {}
+
+    def types(self, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """Column name -> GoogleSQL type of what a SELECT would answer, by a dry run."""
+        job = self.jobs.query(*self._spelled(sql, params), dry_run=True)
+        return {column.name: google_type(column) for column in job.schema}
 
     def tables(self, dataset: str) -> list[str]:
         """Tables and views of a dataset, sorted."""

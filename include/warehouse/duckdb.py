@@ -156,6 +156,11 @@ class DuckDBEngine:
             return {}
         return {str(row[0]): str(row[1]) for row in rows}
 
+    def types(self, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """Column name -> GoogleSQL type of what a SELECT would answer."""
+        described = self.connection.execute(f"DESCRIBE {render(sql, self.names, params)}").fetchall()
+        return {name: google_type(kind) for name, kind, *_ in described}
+
     def tables(self, dataset: str) -> list[str]:
         """Tables and views of a dataset, sorted."""
         rows = self.connection.execute(

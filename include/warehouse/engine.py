@@ -42,6 +42,7 @@ class Table:
     partition_by: str | None = None
     cluster_by: tuple[str, ...] = ()
     needs_partition_filter: bool = False
+    expires_days: int | None = None  # of each partition, on BigQuery
 
 
 class Part(NamedTuple):
@@ -112,6 +113,10 @@ class Engine(Protocol):
 
     def columns(self, table: str) -> dict[str, str]:
         """Column name -> GoogleSQL type (`ARRAY<STRING>`); empty when the table does not exist."""
+        ...
+
+    def types(self, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """Column name -> GoogleSQL type of what a SELECT would answer; nothing is read."""
         ...
 
     def tables(self, dataset: str) -> list[str]:

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from include.run import Run
 from include.settings import Settings
-from include.warehouse.engine import Engine, Statement, Table
+from include.warehouse.engine import Column, Engine, Statement, Table
 from include.warehouse.models import BEGINNING, Model, clock, describe, frontier, staging_models, text, window, windowed
 from include.warehouse.schema import OPS, raw_table
 
@@ -40,24 +40,35 @@ def ensure_all(engine: Engine, settings: Settings) -> None:
         tables += [raw_table(source.name, stream.name, stream.description) for stream in source.streams]
     engine.ensure(tables)
     there = {f"{dataset}.{name}" for dataset in ("staging", "quarantine") for name in engine.tables(dataset)}
+    missing: list[Table] = []
     for model in staging_models():
-        if model.name not in there:
-            engine.execute(
-                f"CREATE TABLE IF NOT EXISTS {model.name} CLUSTER BY _key "
-                f"AS SELECT * FROM ({windowed(model.sql)}) WHERE FALSE",
-                {**clock(None, settings), **NO_LOADS},
-            )
-            describe(engine, model.name, model.header["title"], model.header["columns"])
-        quarantine = quarantine_of(model.name)
-        if quarantine not in there:
-            engine.execute(
-                f"CREATE TABLE IF NOT EXISTS {quarantine} PARTITION BY DATE(_quarantined_at) "
-                f"OPTIONS (partition_expiration_days = {QUARANTINE_DAYS}) AS SELECT *, "
-                "CAST(NULL AS STRING) AS _reason, CAST(NULL AS TIMESTAMP) AS _quarantined_at "
-                f"FROM {model.name} WHERE FALSE"
-            )
-            title = f"Rows of {model.name} that a check set aside; the next run takes them back and checks again."
-            describe(engine, quarantine, title, model.header["columns"])
+        if model.name in there and quarantine_of(model.name) in there:
+            continue
+        staged, quarantine = _declared(engine, model, settings)
+        missing += [table for table in (staged, quarantine) if table.name not in there]
+    engine.ensure(missing)
+
+
+def _declared(engine: Engine, model: Model, settings: Settings) -> tuple[Table, Table]:
+    """A model's staging table, with the types that its SELECT has, and the one where its rows are set aside."""
+    from include.warehouse.catalog import MACHINERY
+
+    said = {**MACHINERY, **model.header["columns"]}
+    types = engine.types(windowed(model.sql), {**clock(None, settings), **NO_LOADS})
+    columns = tuple(Column(name, kind, said.get(name, "")) for name, kind in types.items())
+    aside = tuple(
+        Column(name, kind, said[name]) for name, kind in (("_reason", "STRING"), ("_quarantined_at", "TIMESTAMP"))
+    )
+    return (
+        Table(model.name, columns, model.header["title"], cluster_by=("_key",)),
+        Table(
+            quarantine_of(model.name),
+            (*columns, *aside),
+            f"Rows of {model.name} that a check set aside; the next run takes them back and checks again.",
+            partition_by="DATE(_quarantined_at)",
+            expires_days=QUARANTINE_DAYS,
+        ),
+    )
 
 
 def stage(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = False) -> StageSummary:
@@ -182,13 +193,10 @@ def added_columns(before: str, after: str) -> list[str]:
 
 def _add_columns(engine: Engine, model: Model, added: list[str], settings: Settings) -> None:
     """Give the staged table its new columns; rows staged before have nothing in them until a full refresh."""
-    engine.execute(
-        f"CREATE OR REPLACE TABLE scratch.added AS SELECT {', '.join(added)} FROM ({windowed(model.sql)}) WHERE FALSE",
-        {**clock(None, settings), **NO_LOADS},
-    )
+    types = engine.types(windowed(model.sql), {**clock(None, settings), **NO_LOADS})
     for table in (model.name, quarantine_of(model.name)):
-        for name, kind in engine.columns("scratch.added").items():
-            engine.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {kind}")
+        for name in added:
+            engine.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {types[name]}")
     describe(engine, model.name, model.header["title"], model.header["columns"])
     log.info("%s gained %s; rows staged before have none until a full refresh", model.name, ", ".join(added))
 

@@ -20,7 +20,7 @@ from include.warehouse.bigquery import BigQueryEngine
 from include.warehouse.duckdb import DuckDBEngine
 from include.warehouse.render import Names, render
 
-METHODS = ("query", "execute", "atomically", "ensure", "append", "load_parts", "drop")
+METHODS = ("query", "execute", "atomically", "types", "ensure", "append", "load_parts", "drop")
 ENGINES = {str(ROOT / "include" / "warehouse" / name) for name in ("duckdb.py", "bigquery.py", "engine.py")}
 FOREIGN = {"VARCHAR": "STRING", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "DOUBLE": "FLOAT64", "BIGINT": "INT64"}
 
@@ -37,7 +37,7 @@ class Call:
 
     def texts(self) -> list[str]:
         """The SQL it sent, none for what is sent otherwise."""
-        if self.method not in {"query", "execute", "atomically"}:
+        if self.method not in {"query", "execute", "atomically", "types"}:
             return []
         statements = self.arguments[0] if self.method == "atomically" else self.arguments[:1]
         return [getattr(each, "sql", each) for each in statements]

@@ -14,6 +14,7 @@ import pytest
 from include.settings import Settings
 from include.warehouse import models
 from include.warehouse.bigquery import BigQueryEngine
+from include.warehouse.duckdb import DuckDBEngine
 from include.warehouse.engine import Column, Part, Statement, Table
 from include.warehouse.render import Names
 from include.warehouse.schema import OPS, raw_table
@@ -133,3 +134,26 @@ def test_append_and_generations(engine: BigQueryEngine) -> None:
         {"name": "Ada", "emails": ["a@example.com", "b@example.com"], "at": NOW}
     ]
     assert engine.columns("marts.nothing") == {}
+
+
+def test_a_select_has_the_types_it_has_on_duckdb(engine: BigQueryEngine) -> None:
+    sql = (
+        "SELECT 1 AS n, 'a' AS t, TRUE AS b, CAST('1.5' AS NUMERIC) AS m, CAST(1 AS FLOAT64) AS f, @at AS at, "
+        "DATE '2026-01-01' AS d, PARSE_JSON('{}') AS j, ['a'] AS l"
+    )
+    at = {"at": datetime(2026, 1, 1, tzinfo=UTC)}
+
+    types = engine.types(sql, at)
+
+    assert types == DuckDBEngine.in_memory().types(sql, at)
+    assert ", ".join(types.values()) == "INT64, STRING, BOOL, NUMERIC, FLOAT64, TIMESTAMP, DATE, JSON, ARRAY<STRING>"
+
+
+def test_partitions_of_what_is_set_aside_expire(engine: BigQueryEngine) -> None:
+    columns = (Column("_key", "STRING", "key"), Column("_quarantined_at", "TIMESTAMP"))
+    engine.ensure([Table("quarantine.things", columns, partition_by="DATE(_quarantined_at)", expires_days=30)])
+
+    made = engine.client.get_table(f"{engine.client.project}.{engine.names.prefix}quarantine.things")
+
+    assert (made.time_partitioning.field, made.time_partitioning.expiration_ms) == ("_quarantined_at", 30 * 86_400_000)
+    assert made.schema[0].description == "key"

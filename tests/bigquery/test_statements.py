@@ -59,7 +59,7 @@ def test_every_statement_of_a_walk_analyzes(replayed: Replay) -> None:
         pytest.fail("\n".join(dict.fromkeys(replayed.problems)), pytrace=False)
 
 
-CALLS = frozenset({"query", "execute", "atomically"})
+CALLS = frozenset({"query", "execute", "atomically", "types"})
 RECEIVERS = frozenset({"engine", "here", "old", "reader", "built"})
 EXAMPLES = {"row['segment']": SEGMENT}
 """What a statement leaves open -> what may stand there."""
