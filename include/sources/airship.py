@@ -22,7 +22,7 @@ SOURCE = Source(
         split=one_or_many,
         event_id=("id",),
         timestamp="occurred",
-        description="Pushes sent, opened and resolved, tags changed, one each; kept raw, nothing reads pushes yet",
+        description="Pushes sent, opened and resolved, tags changed, one per event",
     ),
     # Neither list tells what changed, and a channel that moves to another user keeps its dates: each run reads all.
     streams=(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.collector.running import Running, WebSite, running
 
 from include import steps
 from include.collector.ingest import load_collected
@@ -24,6 +23,7 @@ from include.simulate import webhook_events
 from include.simulate.webhooks import SENDERS, connections, sns_certificate
 from include.warehouse.engine import Engine, connect
 from include.warehouse.models import published
+from tests.collector.running import Running, WebSite, running
 
 MARA, BO = "Mara@Oak.example", "bo@elm.example"
 OFFER = "https://www.example.com/offer"
@@ -189,7 +189,10 @@ def test_calls_clicks_and_webhooks_become_one_persons_activities(ask: Ask) -> No
         ("clicked_email", "sendgrid", "welcome"),
         ("opened_email", "mandrill", "receipt"),
     }
-    assert len(ask("SELECT DISTINCT customer_id FROM identity.events")) == 2
+    assert ask("SELECT email, user_id FROM marts.customers ORDER BY user_id NULLS LAST") == [
+        {"email": MARA.lower(), "user_id": "u-1"},
+        {"email": None, "user_id": None},
+    ]
 
 
 def test_who_refused_is_not_written_to_again(ask: Ask) -> None:

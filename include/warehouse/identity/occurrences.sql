@@ -386,3 +386,19 @@ SELECT
   email_sha256 AS value
 FROM staging.collector__email_events
 WHERE email_sha256 IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('airship', IF(_account = 'main', '', CONCAT('__', _account)), '/', event_id) AS event_id,
+  ts,
+  'channel_id' AS kind,
+  CONCAT(_account, '/', airship_channel_id) AS value
+FROM staging.collector__airship_events
+WHERE airship_channel_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('airship', IF(_account = 'main', '', CONCAT('__', _account)), '/', event_id) AS event_id,
+  ts,
+  'user_id' AS kind,
+  user_id AS value
+FROM staging.collector__airship_events
+WHERE user_id IS NOT NULL

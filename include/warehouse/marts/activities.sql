@@ -140,6 +140,21 @@ recorded AS (
   WHERE status IN ('sent', 'spam', 'unsub') AND NOT is_deleted
   UNION ALL
   SELECT
+    CONCAT('airship', IF(_account = 'main', '', CONCAT('__', _account)), '/', event_id) AS activity_id,
+    ts,
+    CAST(NULL AS STRING) AS anonymous_id,
+    CASE kind
+      WHEN 'sent' THEN 'received_push'
+      WHEN 'read' THEN 'read_push'
+      WHEN 'custom' THEN LOWER(REGEXP_REPLACE(COALESCE(name, kind), r'[^a-zA-Z0-9]+', '_'))
+      ELSE CONCAT(kind, '_app')
+    END AS activity,
+    'airship' AS source,
+    TO_JSON_STRING(STRUCT(name AS name, push_id AS push_id)) AS feature_json,
+    CAST(NULL AS STRING) AS link
+  FROM staging.collector__airship_events
+  UNION ALL
+  SELECT
     mails.event_id AS activity_id,
     mails.ts,
     CAST(NULL AS STRING) AS anonymous_id,
@@ -336,7 +351,7 @@ happened AS (
     CAST(NULL AS NUMERIC) AS revenue_impact,
     CAST(NULL AS STRING) AS currency,
     recorded.link,
-    recorded.activity IN ('received_email', 'fetched_email') AS is_by_others,
+    recorded.activity IN ('received_email', 'fetched_email', 'received_push') AS is_by_others,
     events.is_inferred AS is_inferred_identity
   FROM recorded
   INNER JOIN identity.events AS events ON recorded.activity_id = events.event_id
