@@ -12,10 +12,13 @@ from typing import Any
 from airflow.sdk import DAG, AssetAny, Param, get_current_context, task
 
 from include import steps, wiring
+from include.collector import NAME
 from include.settings import read_settings
 
 ACCOUNTS = list(wiring.enabled_accounts(read_settings()))
 RAW = [wiring.raw_asset(source) for source in dict.fromkeys(source for source, _ in ACCOUNTS)]
+if read_settings().collector:
+    RAW.append(wiring.raw_asset(NAME))
 INGESTS = [wiring.ingest_dag_id(source, account) for source, account in ACCOUNTS]
 
 with DAG(

@@ -176,11 +176,9 @@ def _once() -> Retry:
 
 def _pending(engine: Engine) -> Iterator[Finding]:
     """What `stitchline migrate` would change."""
-    from include.sources import all_sources
-    from include.warehouse.schema import OPS, raw_table
+    from include.warehouse.schema import OPS, raw_tables
 
-    streams = [(source.name, stream.name) for source in all_sources().values() for stream in source.streams]
-    tables = [*OPS, *(raw_table(source, stream) for source, stream in streams)]
+    tables = [*OPS, *raw_tables()]
     have = {table.name: engine.columns(table.name) for table in tables}
     old = [
         f"{table.name} lacks {column.name}"

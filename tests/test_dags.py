@@ -102,6 +102,12 @@ def test_every_source_segment_and_sync_has_its_dag(dags: dict[str, DAG]) -> None
     assert wanted <= dags.keys()
 
 
+def test_unify_runs_on_whatever_brings_rows(dags: dict[str, DAG]) -> None:
+    brought = {name for dag_id, dag in dags.items() if dag_id.startswith("ingest_") for name in writes(dag)}
+    assert reads(dags["unify"]) == brought
+    assert "stitchline://raw/collector" in brought
+
+
 def test_the_policy_fails_on_a_bad_dag() -> None:
     with DAG("bad", schedule=None, tags=["whatever"], max_active_runs=16) as bad:
 

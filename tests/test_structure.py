@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from include.collector import NAME
+from include.collector.streams import collector_source
+from include.connect.source import Stream
 from include.sources import all_sources
+from include.warehouse.models import Model, staging_models
 
 ROOT = Path(__file__).resolve().parent.parent
 INCLUDE = ROOT / "include"
@@ -71,12 +75,27 @@ def test_a_stream_has_staging_sql_and_a_suite(source: str, stream: str) -> None:
     assert suite.is_file(), f"write {shown(suite)}"
 
 
+def staged_from(stream: Stream) -> list[Model]:
+    """The staging models that read a stream of the collector."""
+    return [model for model in staging_models() if f"raw.{NAME}__{stream.name}" in model.reads]
+
+
+@pytest.mark.parametrize("stream", collector_source().streams, ids=lambda stream: stream.name)
+def test_what_the_collector_takes_is_staged_or_says_why_not(stream: Stream) -> None:
+    is_kept_raw = "; kept raw, " in stream.description
+
+    assert is_kept_raw != bool(staged_from(stream)), "stage it, or end its description with `; kept raw, <why>`"
+
+
 def test_every_source_file_is_discovered() -> None:
     assert stems(INCLUDE / "sources", "*.py") == set(all_sources())
 
 
 def test_staging_and_suites_belong_to_a_stream() -> None:
+    # Several vendors' webhooks may be one table.
+    collected = {model.name for stream in collector_source().streams for model in staged_from(stream)}
     known = {f"{source}__{stream}" for source, stream in STREAMS}
+    known |= {name.removeprefix("staging.") for name in collected}
 
     assert {name.split("/")[-1] for name in stems(INCLUDE / "warehouse" / "staging", "*/*.sql")} == known
     assert stems(SUITES / "staging", "*.py") == known

@@ -97,10 +97,15 @@ def _is_missing(
 
 
 def _enabled(settings: Settings) -> dict[str, list[str]]:
-    """Accounts by source, as `STITCHLINE_SOURCES` switches them on: `mailchimp`, `mailchimp:eu`, or `*`."""
+    """Accounts by source, as `STITCHLINE_SOURCES` switches them on: `mailchimp`, `mailchimp:eu`, or `*`.
+
+    The collector's accounts too: each tells now and then how far every stream of it is complete, used or not.
+    """
+    from include.collector import NAME
+    from include.collector.streams import accounts
     from include.sources import source_names
 
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {NAME: accounts(settings)} if settings.collector else {}
     for entry in source_names() if "*" in settings.sources else settings.sources:
         source, _, account = entry.partition(":")
         found.setdefault(source, []).append(account or "main")

@@ -23,7 +23,7 @@ import msgspec
 from include.collector import NAME
 from include.collector.entry import Entry, Segment
 from include.collector.spool import DAMAGED, OPEN, closed_segments, opened_at
-from include.collector.streams import collector_source, webhooks
+from include.collector.streams import accounts, collector_source, webhooks
 from include.connect.cursor import written
 from include.connect.landing import Manifest, Part, Rejected, read_manifest, write_manifest
 from include.connect.landing_writer import LandingWriter, PartLimits
@@ -191,8 +191,7 @@ def _say_alive(settings: Settings, store: Store, complete_to: datetime) -> None:
     """An empty manifest now and then: no events is a fact too, and lists that rest on a stream must not be held."""
     hour = complete_to.hour - complete_to.hour % ALIVE_HOURS
     at = complete_to.replace(hour=hour, minute=0, second=0, microsecond=0)
-    accounts = {"main", *(entry.partition(":")[2] or "main" for entry in settings.collector)}
-    for account in sorted(accounts):
+    for account in accounts(settings):
         for stream in collector_source().streams:
             run = Run.of(NAME, f"alive {account} {stream.name} {at:%Y-%m-%dT%H}", at)
             said = f"{settings.landing_root} {run.run_id}"

@@ -16,7 +16,7 @@
     const at = new Date().toISOString();
     const page = { url: l.href, path: l.pathname, search: l.search, title: d.title, referrer: d.referrer };
     const text = JSON.stringify({
-      writeKey: s.dataset.key, type, messageId: random(), anonymousId: id, userId: user, timestamp: at,
+      writeKey: s.dataset.key, type, messageId: random(), anonymousId: id, userId: user, timestamp: at, sentAt: at,
       context: { page, userAgent: n.userAgent }, ...more
     });
     if (!n.sendBeacon(to + type, text)) fetch(to + type, { method: "POST", body: text, keepalive: true });

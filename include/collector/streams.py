@@ -7,9 +7,11 @@ import pkgutil
 from functools import cache
 
 from include.collector import NAME, vendors
+from include.connect.connection import DEFAULT_ACCOUNT
 from include.connect.signatures import SharedToken
 from include.connect.source import Source, Stream
 from include.connect.webhook import Webhook, objects_at
+from include.settings import Settings
 
 CALL, BATCH, HOOK, OPEN, CLICK = "segment", "segment_batch", "hook", "email_open", "email_click"
 
@@ -36,7 +38,7 @@ _OWN = {
         SharedToken(),
         is_wrapped=True,
         answers_get=True,
-        description="Whatever a catch hook was sent, with the hook's name",
+        description="Whatever a catch hook was sent, with the hook's name; kept raw, as no two are alike",
     ),
     OPEN: Webhook("email_opens", None, event_id=("id",), timestamp="at", description="Loads of the tracking pixel"),
     CLICK: Webhook("email_clicks", None, event_id=("id",), timestamp="at", description="Uses of a redirecting link"),
@@ -58,6 +60,11 @@ def webhooks() -> dict[str, Webhook]:
 def vendor_names() -> list[str]:
     """Vendors whose webhooks can be switched on."""
     return sorted(webhooks().keys() - _OWN.keys())
+
+
+def accounts(settings: Settings) -> list[str]:
+    """Accounts that `STITCHLINE_COLLECTOR` names; visitors, calls and hooks belong to the default one."""
+    return sorted({DEFAULT_ACCOUNT, *(entry.partition(":")[2] or DEFAULT_ACCOUNT for entry in settings.collector)})
 
 
 @cache

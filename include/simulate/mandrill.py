@@ -23,6 +23,7 @@ API = "/api/1.0"
 SIGNATURE = "demo-signature"
 SEARCHES_A_MINUTE = 20
 SENDER = "hello@acme.example"
+SHOP = "https://www.acme.example/"
 SUBJECTS = ("Your order", "Reset your password", "Your parcel is on its way", "")
 STATES = ("sent", "bounced", "soft-bounced", "rejected", "spam", "unsub")
 REASONS = ("hard-bounce", "soft-bounce", "spam", "unsub", "custom")
@@ -52,6 +53,7 @@ def make_outbox(population: Population, now: datetime) -> Outbox:
             state = rng.choices(STATES, (88, 4, 3, 3, 1, 1))[0]
             at = now - timedelta(seconds=round(rng.uniform(0.05, 29) * 86_400))
             opens = rng.choice((0, 0, 1, 2)) if state == "sent" else 0
+            clicks = rng.randint(0, opens)
             number = f"{rng.getrandbits(128):032x}"
             has_id = person.user_id is not None and rng.random() < 0.4
             made.messages[number] = {
@@ -63,9 +65,9 @@ def make_outbox(population: Population, now: datetime) -> Outbox:
                 "email": email,
                 "tags": rng.choice((["order"], ["password-reset"], [])),
                 "opens": opens,
-                "opens_detail": [],
-                "clicks": rng.randint(0, opens),
-                "clicks_detail": [],
+                "opens_detail": [_seen(at, count) for count in range(opens)],
+                "clicks": clicks,
+                "clicks_detail": [{**_seen(at, count), "url": SHOP} for count in range(clicks)],
                 "state": state,
                 "metadata": {"user_id": person.user_id} if has_id else {},
                 "smtp_events": [],
@@ -78,6 +80,11 @@ def make_outbox(population: Population, now: datetime) -> Outbox:
                     "expires_at": _stamp(at + timedelta(days=365)),
                 }
     return made
+
+
+def _seen(sent: datetime, count: int) -> Record:
+    """One of the times a message was opened or clicked."""
+    return {"ts": int(sent.timestamp()) + 60 * (count + 1), "ip": "203.0.113.7", "location": None, "ua": "Mail/1.0"}
 
 
 class Mandrill(Vendor):
@@ -159,6 +166,7 @@ class Mandrill(Vendor):
         unread = [one for one in self.outbox.messages.values() if one["state"] == "sent" and not one["opens"]]
         for message in sorted(unread, key=lambda one: (one["ts"], one["_id"]))[-3:]:
             message["opens"] = 1
+            message["opens_detail"] = [_seen(datetime.fromtimestamp(message["ts"], UTC), 0)]
 
     def _search(self, call: Call) -> Response:
         asked = self.json(call)

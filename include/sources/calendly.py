@@ -51,7 +51,7 @@ SOURCE = Source(
         "calendly_events",
         HmacSignature("calendly-webhook-signature", signs="{timestamp}.{body}", timestamp="t", is_resigned=True),
         timestamp="created_at",
-        description="Meetings booked, canceled and missed, with tracking parameters",
+        description="Meetings booked, canceled and missed; kept raw, the pull brings the invitee",
     ),
     streams=(
         Stream(

@@ -30,7 +30,7 @@ SOURCE = Source(
         HmacSignature("signature", digest="sha1", encoding="base64"),
         # `id` names the call, not the event: every later change of a call has the same.
         timestamp="timestamp",
-        description="Calls when they end, and again whenever they change",
+        description="Calls when they end, and again whenever they change; kept raw, the pull brings the call",
     ),
     streams=(
         Stream(

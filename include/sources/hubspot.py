@@ -188,7 +188,7 @@ SOURCE = Source(
         split=objects,
         event_id=("eventId", "subscriptionId", "occurredAt"),  # HubSpot does not promise that eventId alone is unique
         timestamp="occurredAt",
-        description="Records created, changed, merged and deleted: which, not how they look now",
+        description="Which records were created, changed, merged and deleted; kept raw, the pull brings them",
     ),
     streams=(
         Objects(

@@ -305,7 +305,7 @@ SOURCE = Source(
         event_id=("outside.x-shopify-webhook-id",),
         timestamp="outside.x-shopify-triggered-at",
         headers=("x-shopify-topic", "x-shopify-shop-domain", "x-shopify-webhook-id", "x-shopify-triggered-at"),
-        description="Customers, orders, checkouts and carts as they change, with their topic",
+        description="Customers, orders, checkouts and carts as they change; kept raw, the pull brings them",
     ),
     streams=(
         stream(

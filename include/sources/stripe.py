@@ -135,7 +135,7 @@ SOURCE = Source(
         HmacSignature("stripe-signature", signs="{timestamp}.{body}", timestamp="t", is_resigned=True),
         event_id=("id",),
         timestamp="created",
-        description="Events with the object as it was then",
+        description="Events with the object as it was then; kept raw, the pull brings the object",
     ),
     streams=(
         Stream(

@@ -12,11 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from include.collector import NAME
 from include.settings import ROOT
 from include.warehouse import models
 from include.warehouse.engine import DATASETS, Table
 from include.warehouse.personal import is_personal
-from include.warehouse.schema import OPS, RAW_COLUMNS, raw_table
+from include.warehouse.schema import OPS, RAW_COLUMNS, raw_tables
 
 LAYERS = tuple(dataset for dataset in DATASETS if dataset != "generations")
 """Datasets with tables of their own, in the order data passes them; `generations` keeps those of identity and marts."""
@@ -75,13 +76,11 @@ class Meaning:
 @cache
 def meanings() -> dict[str, Meaning]:
     """Every table that is described, by name; reads files only, no table is made."""
-    from include.sources import all_sources
-
     found: dict[str, Meaning] = {}
-    for source in all_sources().values():
-        for stream in source.streams:
-            table = raw_table(source.name, stream.name, stream.description)
-            found[table.name] = _declared(table, f"include/sources/{source.name}.py")
+    for table in raw_tables():
+        source = table.name.removeprefix("raw.").partition("__")[0]
+        file = "include/collector/streams.py" if source == NAME else f"include/sources/{source}.py"
+        found[table.name] = _declared(table, file)
     for file, tables in _declared_tables().items():
         found |= {table.name: _declared(table, file) for table in tables}
     for model in _models():

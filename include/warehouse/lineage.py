@@ -12,6 +12,7 @@ from include.connect.errors import FixSettings
 from include.warehouse import models
 from include.warehouse.catalog import LAYERS
 from include.warehouse.render import parse, references
+from include.warehouse.schema import raw_tables
 
 ROAD = ("raw", "staging", "identity", "marts", "segments")
 """Layers whose tables SQL makes from one another; the others are books that are kept about it."""
@@ -31,7 +32,7 @@ def parents() -> Mapping[str, frozenset[str]]:
     made["identity.evidence"] = frozenset().union(*(rule.reads for rule in rules()))
     made |= _stitched(empty_warehouse().stitching, made.keys())
     made |= {segment.table: frozenset(references(segment.sql)) for segment in all_segments().values()}
-    read = frozenset().union(*made.values())
+    read = frozenset(table.name for table in raw_tables()).union(*made.values())
     return {**{name: frozenset() for name in read - made.keys()}, **made}
 
 

@@ -10,13 +10,16 @@ import re
 from functools import cache
 
 PERSONAL = (
-    r".+\.(email|emails|additional_emails|email_marketing_address|address)",
+    r".+\.(email|emails|additional_emails|reporter_email|email_marketing_address|address)",
+    # The hash of an address, which whoever has a list of addresses can undo.
+    r".+\.email_sha256",
     r".+\.phone",
     r".+\.(first|last|full)_name",
     # A device's id follows one person through the web; booking links carry it in utm_term.
     r".+\.(anonymous_id|utm_term)",
-    # Addresses of pages carry what was put into links: e-mail addresses, tokens.
-    r".+\.(url|link|referrer)",
+    # Addresses of pages carry what was put into links: e-mail addresses, tokens; one shows a customer's cart.
+    r".+\.(url|link|referrer|recovery_url)",
+    r"(staging|quarantine)\.discourse__users\.username",
     # What the vendor sent, and what was sent to one.
     r".+\.(_payload|fields_json|previous_json)",
     # Mailchimp's key is the MD5 of the address, which whoever has a list of addresses can undo.
@@ -28,6 +31,7 @@ PERSONAL = (
     r".+\.(subject|message)",
     r"(staging|quarantine)\.(hubspot__deals|salesforce__opportunities)\.name",
     r"(staging|quarantine)\.xero__invoices\.reference",
+    r"(staging|quarantine)\.discourse__(topics\.title|posts\.topic_title)",
 )
 """Patterns for the whole of `dataset.table.column`."""
 

@@ -71,3 +71,12 @@ OPS = (LOADS, STAGED, PUBLISHED)
 def raw_table(source: str, stream: str, description: str = "") -> Table:
     """The raw table of one stream."""
     return Table(f"raw.{source}__{stream}", RAW_COLUMNS, description, "DATE(_loaded_at)", ("_key",), True)
+
+
+def raw_tables() -> list[Table]:
+    """The raw tables of every shipped source and of the collector, whatever is switched on."""
+    from include.collector.streams import collector_source
+    from include.sources import all_sources
+
+    sources = (*all_sources().values(), collector_source())
+    return [raw_table(source.name, stream.name, stream.description) for source in sources for stream in source.streams]

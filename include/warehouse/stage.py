@@ -14,7 +14,7 @@ from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Column, Engine, Statement, Table
 from include.warehouse.models import BEGINNING, Model, clock, describe, frontier, staging_models, text, window, windowed
-from include.warehouse.schema import OPS, raw_table
+from include.warehouse.schema import OPS, raw_tables
 
 log = logging.getLogger(__name__)
 QUARANTINE_DAYS = 30
@@ -33,12 +33,7 @@ class StageSummary:
 
 def ensure_all(engine: Engine, settings: Settings) -> None:
     """Create what every model may read: raw and staging tables of every shipped source, and `ops`, all empty."""
-    from include.sources import all_sources
-
-    tables: list[Table] = list(OPS)
-    for source in all_sources().values():
-        tables += [raw_table(source.name, stream.name, stream.description) for stream in source.streams]
-    engine.ensure(tables)
+    engine.ensure([*OPS, *raw_tables()])
     there = {f"{dataset}.{name}" for dataset in ("staging", "quarantine") for name in engine.tables(dataset)}
     missing: list[Table] = []
     for model in staging_models():

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from small_warehouse import STREAMS, SmallWarehouse, person
 
-from include.activate.freshness import streams_of, tables_of
+from include.activate.freshness import missing_facts, streams_of, tables_of
 from include.activate.segment import SegmentResult, compute, get_segment
 from include.settings import Settings
+from include.warehouse.models import published
 
 AT_RISK_STREAMS = ("stripe.charges", "zendesk.tickets")
 
@@ -18,8 +19,8 @@ def result_of(warehouse: SmallWarehouse, days: float = 0, settings: Settings | N
 
 
 def test_lineage_goes_through_marts_and_staging_to_the_streams() -> None:
-    assert {".".join(stream) for stream in streams_of("marts.orders")} == {"stripe.charges"}
-    assert {".".join(stream) for stream in streams_of("marts.tickets")} == {"zendesk.tickets"}
+    assert {".".join(stream) for stream in streams_of("marts.orders")} == {"stripe.charges", "shopify.orders"}
+    assert {".".join(stream) for stream in streams_of("marts.tickets")} == {"zendesk.tickets", "jira.issues"}
     assert {"mailchimp.members", "hubspot.contacts"} <= {".".join(stream) for stream in streams_of("marts.customers")}
 
 
@@ -78,7 +79,7 @@ def test_without_any_source_of_a_mart_the_list_is_held(warehouse: SmallWarehouse
     warehouse.publish([person(1)], loads=STREAMS)
     settings = warehouse.settings.model_copy(update={"sources": ("zendesk",)})
     reason = str(result_of(warehouse, settings=settings).reason)
-    assert reason == "marts.orders has no facts: none of stripe is switched on (STITCHLINE_SOURCES)"
+    assert reason == "marts.orders has no facts: none of shopify, stripe is switched on (STITCHLINE_SOURCES)"
 
 
 def test_a_source_that_is_switched_off_is_not_waited_for(warehouse: SmallWarehouse) -> None:
@@ -96,6 +97,25 @@ def test_every_account_that_is_switched_on_must_be_there(warehouse: SmallWarehou
 
 
 def test_all_sources_may_be_switched_on_at_once(warehouse: SmallWarehouse) -> None:
-    warehouse.publish([person(1)], loads=AT_RISK_STREAMS)
+    warehouse.publish([person(1)], loads=[*AT_RISK_STREAMS, "shopify.orders", "jira.issues"])
     settings = warehouse.settings.model_copy(update={"sources": ("*",)})
     assert result_of(warehouse, settings=settings).status == "computed"
+
+
+def test_the_collector_that_is_switched_on_must_be_there_with_all_its_accounts(warehouse: SmallWarehouse) -> None:
+    sql = "SELECT customer_id FROM marts.email_refusals"
+    settings = warehouse.settings.model_copy(update={"sources": ("stripe",), "collector": ("mailchimp:eu", "segment")})
+    streams = [".".join(stream) for stream in streams_of("marts.email_refusals") if stream[0] == "collector"]
+    assert "collector.mailchimp_events" in streams
+    warehouse.publish([person(1)], loads=streams)
+
+    def missing() -> str | None:
+        with warehouse.open() as engine:
+            state = published(engine)
+            assert state is not None
+            return missing_facts(engine, sql, {}, state, warehouse.run(), settings)
+
+    assert "collector__eu.email_clicks was never completely loaded" in str(missing())
+    warehouse.load(*streams, account="eu")
+    warehouse.publish([person(1)], loads=streams)
+    assert missing() is None

@@ -1,5 +1,8 @@
 """Amazon SES through SNS: what became of each message; `Message` is the event as text."""
 
+import json
+
+from include.connect.records import Body
 from include.connect.signatures import (
     Refused,
     SnsSignature,
@@ -7,7 +10,7 @@ from include.connect.signatures import (
     sns_certificate_url,
     sns_message,
 )
-from include.connect.webhook import Webhook
+from include.connect.webhook import Webhook, one_object
 
 
 def confirm_url(body: bytes) -> str | None:
@@ -21,9 +24,20 @@ def confirm_url(body: bytes) -> str | None:
     return url
 
 
+def events(body: bytes) -> Body:
+    """The envelope, if it holds an event; what SNS and SES say of the topic itself is plain text, and nobody's."""
+    envelope = one_object(body)
+    try:
+        event = json.loads(json.loads(body)["Message"])
+    except (ValueError, KeyError, TypeError):
+        event = None
+    return envelope if isinstance(event, dict) else Body([], [], {}, b"")
+
+
 WEBHOOK = Webhook(
     "ses_events",
     SnsSignature(),
+    split=events,
     event_id=("MessageId",),
     timestamp="Timestamp",
     certificate_url=sns_certificate_url,

@@ -165,3 +165,48 @@ INNER JOIN identity.identifiers AS ids
     AND ids.value = CONCAT(@space, r._account, '/', r.intercom_contact_id)
     AND NOT ids.is_inferred
 WHERE REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') IS NOT NULL AND NOT r.is_deleted
+UNION ALL
+SELECT
+  ids.customer_id,
+  NULLIF(TRIM(r.first_name), '') AS value,
+  'shopify' AS source,
+  r._key AS record_key,
+  r.updated_at AS seen_at,
+  3 AS priority
+FROM staging.shopify__customers AS r
+INNER JOIN identity.identifiers AS ids
+  ON
+    ids.kind = 'shopify_customer_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.shopify_customer_id)
+    AND NOT ids.is_inferred
+WHERE NULLIF(TRIM(r.first_name), '') IS NOT NULL AND NOT r.is_deleted
+UNION ALL
+SELECT
+  ids.customer_id,
+  REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') AS value,
+  'jira' AS source,
+  r._key AS record_key,
+  r._extracted_at AS seen_at,
+  5 AS priority
+FROM staging.jira__users AS r
+INNER JOIN identity.identifiers AS ids
+  ON
+    ids.kind = 'jira_account_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.jira_account_id)
+    AND NOT ids.is_inferred
+WHERE REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') IS NOT NULL AND NOT r.is_deleted
+UNION ALL
+SELECT
+  ids.customer_id,
+  REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') AS value,
+  'discourse' AS source,
+  r._key AS record_key,
+  r.last_seen_at AS seen_at,
+  6 AS priority
+FROM staging.discourse__users AS r
+INNER JOIN identity.identifiers AS ids
+  ON
+    ids.kind = 'discourse_user_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.discourse_user_id)
+    AND NOT ids.is_inferred
+WHERE REGEXP_EXTRACT(TRIM(r.full_name), r'^(\S+)') IS NOT NULL AND NOT r.is_deleted

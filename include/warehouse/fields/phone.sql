@@ -157,3 +157,18 @@ INNER JOIN identity.identifiers AS own
     AND ids.customer_id = own.customer_id
     AND NOT own.is_inferred
 WHERE NULLIF(TRIM(r.phone), '') IS NOT NULL AND NOT r.is_deleted
+UNION ALL
+SELECT
+  ids.customer_id,
+  NULLIF(TRIM(r.phone), '') AS value,
+  'shopify' AS source,
+  r._key AS record_key,
+  r.updated_at AS seen_at,
+  4 AS priority
+FROM staging.shopify__customers AS r
+INNER JOIN identity.identifiers AS ids
+  ON
+    ids.kind = 'shopify_customer_id'
+    AND ids.value = CONCAT(@space, r._account, '/', r.shopify_customer_id)
+    AND NOT ids.is_inferred
+WHERE NULLIF(TRIM(r.phone), '') IS NOT NULL AND NOT r.is_deleted

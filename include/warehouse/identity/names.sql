@@ -110,3 +110,27 @@ SELECT
   REGEXP_EXTRACT(TRIM(full_name), r'\s(\S+)$') AS last_name
 FROM staging.intercom__contacts
 WHERE full_name IS NOT NULL
+UNION ALL
+SELECT
+  'shopify_customer_id' AS kind,
+  CONCAT(_account, '/', shopify_customer_id) AS value,
+  first_name,
+  last_name
+FROM staging.shopify__customers
+WHERE first_name IS NOT NULL OR last_name IS NOT NULL
+UNION ALL
+SELECT
+  'jira_account_id' AS kind,
+  CONCAT(_account, '/', jira_account_id) AS value,
+  REGEXP_EXTRACT(TRIM(full_name), r'^(\S+)') AS first_name,
+  REGEXP_EXTRACT(TRIM(full_name), r'\s(\S+)$') AS last_name
+FROM staging.jira__users
+WHERE full_name IS NOT NULL AND account_type != 'app'
+UNION ALL
+SELECT
+  'discourse_user_id' AS kind,
+  CONCAT(_account, '/', discourse_user_id) AS value,
+  REGEXP_EXTRACT(TRIM(full_name), r'^(\S+)') AS first_name,
+  REGEXP_EXTRACT(TRIM(full_name), r'\s(\S+)$') AS last_name
+FROM staging.discourse__users
+WHERE full_name IS NOT NULL

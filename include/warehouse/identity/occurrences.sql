@@ -279,3 +279,126 @@ SELECT
   CONCAT(_account, '/', xero_contact_id) AS value
 FROM staging.xero__payments
 WHERE xero_contact_id IS NOT NULL AND payment_type = 'ACCRECPAYMENT'
+UNION ALL
+SELECT
+  CONCAT('shopify/', shopify_order_id) AS event_id,
+  ordered_at AS ts,
+  'shopify_customer_id' AS kind,
+  CONCAT(_account, '/', shopify_customer_id) AS value
+FROM staging.shopify__orders
+WHERE shopify_customer_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('shopify/', shopify_order_id) AS event_id,
+  ordered_at AS ts,
+  'anonymous_id' AS kind,
+  anonymous_id AS value
+FROM staging.shopify__orders
+WHERE anonymous_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('shopify/', shopify_order_id) AS event_id,
+  ordered_at AS ts,
+  'email' AS kind,
+  email AS value
+FROM staging.shopify__orders
+WHERE email IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('shopify/checkouts/', shopify_checkout_id) AS event_id,
+  created_at AS ts,
+  'shopify_customer_id' AS kind,
+  CONCAT(_account, '/', shopify_customer_id) AS value
+FROM staging.shopify__abandoned_checkouts
+WHERE shopify_customer_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('shopify/checkouts/', shopify_checkout_id) AS event_id,
+  created_at AS ts,
+  'anonymous_id' AS kind,
+  anonymous_id AS value
+FROM staging.shopify__abandoned_checkouts
+WHERE anonymous_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('jira', IF(_account = 'main', '', CONCAT('__', _account)), '/', jira_issue_id) AS event_id,
+  created_at AS ts,
+  'jira_account_id' AS kind,
+  CONCAT(_account, '/', jira_account_id) AS value
+FROM staging.jira__issues
+WHERE jira_account_id IS NOT NULL AND reporter_type = 'customer'
+UNION ALL
+SELECT
+  CONCAT('mandrill/messages/', SUBSTR(TO_HEX(SHA256(_key)), 1, 32)) AS event_id,
+  sent_at AS ts,
+  'email' AS kind,
+  email AS value
+FROM staging.mandrill__messages
+WHERE email IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('mandrill/messages/', SUBSTR(TO_HEX(SHA256(_key)), 1, 32)) AS event_id,
+  sent_at AS ts,
+  'user_id' AS kind,
+  user_id AS value
+FROM staging.mandrill__messages
+WHERE user_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT(
+    'mandrill', IF(_account = 'main', '', CONCAT('__', _account)),
+    '/rejects/', SUBSTR(TO_HEX(SHA256(email)), 1, 32)
+  ) AS event_id,
+  created_at AS ts,
+  'email' AS kind,
+  email AS value
+FROM staging.mandrill__rejects
+WHERE email IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('discourse', IF(_account = 'main', '', CONCAT('__', _account)), '/topics/', discourse_topic_id) AS event_id,
+  created_at AS ts,
+  'discourse_user_id' AS kind,
+  CONCAT(_account, '/', discourse_user_id) AS value
+FROM staging.discourse__topics
+WHERE NOT STARTS_WITH(discourse_user_id, '-')
+UNION ALL
+SELECT
+  CONCAT('discourse', IF(_account = 'main', '', CONCAT('__', _account)), '/posts/', discourse_post_id) AS event_id,
+  created_at AS ts,
+  'discourse_user_id' AS kind,
+  CONCAT(_account, '/', discourse_user_id) AS value
+FROM staging.discourse__posts
+WHERE NOT STARTS_WITH(discourse_user_id, '-')
+UNION ALL
+SELECT
+  event_id,
+  ts,
+  'email' AS kind,
+  email AS value
+FROM staging.collector__email_events
+WHERE email IS NOT NULL
+UNION ALL
+SELECT
+  event_id,
+  ts,
+  'email_sha256' AS kind,
+  email_sha256 AS value
+FROM staging.collector__email_events
+WHERE email_sha256 IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('airship', IF(_account = 'main', '', CONCAT('__', _account)), '/', event_id) AS event_id,
+  ts,
+  'channel_id' AS kind,
+  CONCAT(_account, '/', airship_channel_id) AS value
+FROM staging.collector__airship_events
+WHERE airship_channel_id IS NOT NULL
+UNION ALL
+SELECT
+  CONCAT('airship', IF(_account = 'main', '', CONCAT('__', _account)), '/', event_id) AS event_id,
+  ts,
+  'user_id' AS kind,
+  user_id AS value
+FROM staging.collector__airship_events
+WHERE user_id IS NOT NULL

@@ -72,6 +72,107 @@ recorded AS (
     CAST(NULL AS STRING) AS link
   FROM staging.zendesk__tickets
   WHERE NOT is_deleted
+  UNION ALL
+  SELECT
+    CONCAT('jira', IF(_account = 'main', '', CONCAT('__', _account)), '/', jira_issue_id) AS activity_id,
+    created_at AS ts,
+    CAST(NULL AS STRING) AS anonymous_id,
+    'opened_ticket' AS activity,
+    'jira' AS source,
+    TO_JSON_STRING(STRUCT(status AS status, priority AS priority)) AS feature_json,
+    CAST(NULL AS STRING) AS link
+  FROM staging.jira__issues
+  WHERE reporter_type = 'customer' AND NOT is_deleted
+  UNION ALL
+  SELECT
+    CONCAT('shopify/checkouts/', shopify_checkout_id) AS activity_id,
+    created_at AS ts,
+    anonymous_id,
+    IF(completed_at IS NULL, 'abandoned_checkout', 'completed_checkout') AS activity,
+    'shopify' AS source,
+    TO_JSON_STRING(STRUCT(
+      -- Engines write the zeros at the end of a NUMERIC differently.
+      REGEXP_REPLACE(CAST(amount AS STRING), r'\.0*$|(\.\d*[1-9])0+$', r'\1') AS amount,
+      currency AS currency,
+      line_count AS line_count,
+      first_item_title AS first_item_title
+    )) AS feature_json,
+    recovery_url AS link
+  FROM staging.shopify__abandoned_checkouts
+  WHERE NOT is_deleted
+  UNION ALL
+  SELECT
+    CONCAT(
+      'discourse', IF(_account = 'main', '', CONCAT('__', _account)), '/topics/', discourse_topic_id
+    ) AS activity_id,
+    created_at AS ts,
+    CAST(NULL AS STRING) AS anonymous_id,
+    'started_topic' AS activity,
+    'discourse' AS source,
+    TO_JSON_STRING(STRUCT(discourse_topic_id AS discourse_topic_id)) AS feature_json,
+    CAST(NULL AS STRING) AS link
+  FROM staging.discourse__topics
+  WHERE NOT is_deleted
+  UNION ALL
+  SELECT
+    CONCAT('discourse', IF(_account = 'main', '', CONCAT('__', _account)), '/posts/', discourse_post_id) AS activity_id,
+    created_at AS ts,
+    CAST(NULL AS STRING) AS anonymous_id,
+    'wrote_post' AS activity,
+    'discourse' AS source,
+    TO_JSON_STRING(STRUCT(discourse_topic_id AS discourse_topic_id)) AS feature_json,
+    CAST(NULL AS STRING) AS link
+  FROM staging.discourse__posts
+  -- A topic's first post is the topic.
+  WHERE post_number != 1 AND NOT is_deleted
+  UNION ALL
+  SELECT
+    CONCAT('mandrill/messages/', SUBSTR(TO_HEX(SHA256(_key)), 1, 32)) AS activity_id,
+    sent_at AS ts,
+    CAST(NULL AS STRING) AS anonymous_id,
+    'received_email' AS activity,
+    'mandrill' AS source,
+    TO_JSON_STRING(STRUCT(
+      first_tag AS campaign, template AS template, open_count AS open_count, click_count AS click_count
+    )) AS feature_json,
+    CAST(NULL AS STRING) AS link
+  FROM staging.mandrill__messages
+  WHERE status IN ('sent', 'spam', 'unsub') AND NOT is_deleted
+  UNION ALL
+  SELECT
+    CONCAT('airship', IF(_account = 'main', '', CONCAT('__', _account)), '/', event_id) AS activity_id,
+    ts,
+    CAST(NULL AS STRING) AS anonymous_id,
+    CASE kind
+      WHEN 'sent' THEN 'received_push'
+      WHEN 'read' THEN 'read_push'
+      WHEN 'custom' THEN LOWER(REGEXP_REPLACE(COALESCE(name, kind), r'[^a-zA-Z0-9]+', '_'))
+      ELSE CONCAT(kind, '_app')
+    END AS activity,
+    'airship' AS source,
+    TO_JSON_STRING(STRUCT(name AS name, push_id AS push_id)) AS feature_json,
+    CAST(NULL AS STRING) AS link
+  FROM staging.collector__airship_events
+  UNION ALL
+  SELECT
+    mails.event_id AS activity_id,
+    mails.ts,
+    CAST(NULL AS STRING) AS anonymous_id,
+    CASE
+      WHEN mails.kind = 'delivered' THEN 'received_email'
+      -- Apple's mail program loads every picture, whether anybody looks or not.
+      WHEN mails.is_machine THEN 'fetched_email'
+      WHEN mails.kind = 'subscribed' THEN mails.kind
+      ELSE CONCAT(mails.kind, '_email')
+    END AS activity,
+    mails.source,
+    TO_JSON_STRING(STRUCT(mails.campaign AS campaign)) AS feature_json,
+    mails.url AS link
+  FROM staging.collector__email_events AS mails
+  -- A message that Mandrill's list shows is told above.
+  LEFT JOIN staging.mandrill__messages AS listed
+    ON mails.message_id = listed.mandrill_message_id AND mails.source = 'mandrill' AND mails.kind = 'delivered'
+  WHERE mails.kind IN ('delivered', 'opened', 'clicked', 'subscribed') AND listed.mandrill_message_id IS NULL
 ),
 
 -- Amounts that are no revenue of their own.
@@ -175,7 +276,11 @@ told AS (
     refusal_id AS activity_id,
     refused_at AS ts,
     customer_id,
-    IF(reason = 'bounced', 'bounced_email', reason) AS activity,
+    CASE reason
+      WHEN 'bounced' THEN 'bounced_email'
+      WHEN 'blocked' THEN 'blocked_address'
+      ELSE reason
+    END AS activity,
     source,
     '{}' AS feature_json,
     is_inferred_identity
@@ -246,7 +351,7 @@ happened AS (
     CAST(NULL AS NUMERIC) AS revenue_impact,
     CAST(NULL AS STRING) AS currency,
     recorded.link,
-    FALSE AS is_by_others,
+    recorded.activity IN ('received_email', 'fetched_email', 'received_push') AS is_by_others,
     events.is_inferred AS is_inferred_identity
   FROM recorded
   INNER JOIN identity.events AS events ON recorded.activity_id = events.event_id
@@ -260,6 +365,7 @@ happened AS (
       WHEN 'paid' THEN 'placed_order'
       WHEN 'refunded' THEN 'refunded_order'
       WHEN 'failed' THEN 'failed_order'
+      WHEN 'canceled' THEN 'canceled_order'
       ELSE 'awaited_payment'
     END AS activity,
     source,

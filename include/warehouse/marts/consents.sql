@@ -56,6 +56,7 @@ SELECT
   source,
   refused_at AS decided_at
 FROM marts.email_refusals
+WHERE taken_back_at IS NULL
 UNION ALL
 SELECT
   ids.customer_id,
@@ -92,3 +93,19 @@ SELECT
 FROM crm_people AS people
 INNER JOIN identity.identifiers AS ids ON people.kind = ids.kind AND ids.value = CONCAT(@space, people.value)
 WHERE people.is_not_to_be_called
+UNION ALL
+SELECT
+  ids.customer_id,
+  'email_marketing' AS channel,
+  LOWER(TRIM(customers.email)) AS address,
+  IF(customers.email_consent = 'subscribed', 'granted', 'denied') AS status,
+  'shopify' AS source,
+  customers.email_consent_at AS decided_at
+FROM staging.shopify__customers AS customers
+INNER JOIN identity.identifiers AS ids
+  ON
+    ids.kind = 'shopify_customer_id'
+    AND ids.value = CONCAT(@space, customers._account, '/', customers.shopify_customer_id)
+WHERE
+  customers.email_consent = 'unsubscribed'
+  OR (customers.email_consent = 'subscribed' AND customers.email_consent_at IS NOT NULL AND NOT ids.is_inferred)

@@ -15,6 +15,7 @@ columns:
   mailchimp_list_id: Mailchimp audience of that member; the winning value of fields/mailchimp_list_id.sql.
   zendesk_user_id: Zendesk user that syncs write to; the winning value of fields/zendesk_user_id.sql.
   stripe_customer_id: Stripe customer that syncs write to; the winning value of fields/stripe_customer_id.sql.
+  shopify_customer_id: Shopify customer that syncs write to; the winning value of fields/shopify_customer_id.sql.
   intercom_contact_id: Intercom contact that syncs write to; the winning value of fields/intercom_contact_id.sql.
   xero_contact_id: Xero contact that invoices go to; the winning value of fields/xero_contact_id.sql.
   email_marketing_address: Address marketing is sent to; the winning value of fields/email_marketing_address.sql.
@@ -43,6 +44,7 @@ golden AS (
     MAX(IF(field = 'mailchimp_list_id', value, NULL)) AS mailchimp_list_id,
     MAX(IF(field = 'zendesk_user_id', value, NULL)) AS zendesk_user_id,
     MAX(IF(field = 'stripe_customer_id', value, NULL)) AS stripe_customer_id,
+    MAX(IF(field = 'shopify_customer_id', value, NULL)) AS shopify_customer_id,
     MAX(IF(field = 'intercom_contact_id', value, NULL)) AS intercom_contact_id,
     MAX(IF(field = 'xero_contact_id', value, NULL)) AS xero_contact_id,
     MAX(IF(field = 'email_marketing_address', value, NULL)) AS email_marketing_address
@@ -127,6 +129,7 @@ SELECT
   golden.mailchimp_list_id,
   golden.zendesk_user_id,
   golden.stripe_customer_id,
+  golden.shopify_customer_id,
   golden.intercom_contact_id,
   golden.xero_contact_id,
   golden.email_marketing_address,

@@ -1,5 +1,8 @@
 /*
 title: Actions tracked on the website, one row per message id.
+why: >-
+  Segment's warehouse tables, and calls that came to the collector; a message that came both ways counts once, and
+  what Segment wrote of it wins
 latest_by: loaded_at
 columns:
   event_id: Segment's message id.
@@ -11,8 +14,31 @@ columns:
   ts: When it happened, UTC, with the device's clock error taken out by Segment (`timestamp`).
   received_at: When Segment received it, UTC.
   loaded_at: When Segment's own load wrote the row to its table, UTC; says which version of a message is the latest.
+    NULL for a call that only the collector has.
   is_deleted: Always FALSE; messages are not deleted.
 */
+WITH
+-- The collector keeps what the address and the batch said beside each call.
+calls AS (
+  SELECT
+    _account,
+    _key,
+    _seq,
+    _extracted_at,
+    _payload,
+    SAFE_CAST(JSON_VALUE(_payload, '$.record.timestamp') AS TIMESTAMP) AS original_at,
+    SAFE_CAST(
+      COALESCE(JSON_VALUE(_payload, '$.record.sentAt'), JSON_VALUE(_payload, '$.outside.sent_at')) AS TIMESTAMP
+    ) AS sent_at
+  FROM raw.collector__segment_calls
+  WHERE
+    IF(
+      JSON_VALUE(_payload, '$.outside.type') = 'batch',
+      JSON_VALUE(_payload, '$.record.type'),
+      JSON_VALUE(_payload, '$.outside.type')
+    ) = 'track'
+)
+
 SELECT
   _account,
   _key,
@@ -29,3 +55,35 @@ SELECT
   SAFE_CAST(JSON_VALUE(_payload, '$.loaded_at') AS TIMESTAMP) AS loaded_at,
   FALSE AS is_deleted
 FROM raw.segment__tracks
+UNION ALL
+SELECT
+  _account,
+  _key,
+  _seq,
+  _extracted_at,
+  COALESCE(NULLIF(JSON_VALUE(_payload, '$.record.messageId'), ''), _key) AS event_id,
+  NULLIF(JSON_VALUE(_payload, '$.record.anonymousId'), '') AS anonymous_id,
+  NULLIF(JSON_VALUE(_payload, '$.record.userId'), '') AS user_id,
+  -- Segment names its tables so: "Order Completed" and "orderCompleted" are order_completed.
+  NULLIF(
+    TRIM(
+      REGEXP_REPLACE(
+        LOWER(REGEXP_REPLACE(JSON_VALUE(_payload, '$.record.event'), r'([a-z0-9])([A-Z])', r'\1_\2')),
+        r'[^a-z0-9]+', '_'
+      ), '_'
+    ), ''
+  ) AS event,
+  NULLIF(JSON_VALUE(_payload, '$.record.event'), '') AS event_text,
+  NULLIF(JSON_VALUE(_payload, '$.record.context.page.url'), '') AS url,
+  -- What the sender's clock is wrong by is wrong in both times it wrote.
+  CASE
+    WHEN
+      original_at BETWEEN TIMESTAMP '1970-01-01 00:00:00+00' AND TIMESTAMP '2200-01-01 00:00:00+00'
+      AND sent_at BETWEEN TIMESTAMP '1970-01-01 00:00:00+00' AND TIMESTAMP '2200-01-01 00:00:00+00'
+      THEN TIMESTAMP_SUB(_extracted_at, INTERVAL TIMESTAMP_DIFF(sent_at, original_at, MILLISECOND) MILLISECOND)
+    ELSE COALESCE(original_at, _extracted_at)
+  END AS ts,
+  _extracted_at AS received_at,
+  CAST(NULL AS TIMESTAMP) AS loaded_at,
+  FALSE AS is_deleted
+FROM calls

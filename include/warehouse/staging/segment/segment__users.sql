@@ -1,5 +1,7 @@
 /*
 title: Signed-in users with their latest traits; the id is the website's user id.
+why: >-
+  Segment's own table, and for who is not in it the latest identify call to the collector that carried an address
 latest_by: loaded_at
 columns:
   user_id: The website's own id of the signed-in user.
@@ -9,6 +11,7 @@ columns:
   phone: Latest phone number in the traits.
   received_at: When Segment received the latest traits, UTC.
   loaded_at: When Segment's own load wrote the row to its table, UTC; says which version of a user is the latest.
+    NULL for who only the collector knows.
   is_deleted: Always FALSE; Segment's table keeps every user.
 */
 SELECT
@@ -29,3 +32,34 @@ SELECT
   SAFE_CAST(JSON_VALUE(_payload, '$.loaded_at') AS TIMESTAMP) AS loaded_at,
   FALSE AS is_deleted
 FROM raw.segment__users
+UNION ALL
+SELECT
+  _account,
+  JSON_VALUE(_payload, '$.record.userId') AS _key,
+  _seq,
+  _extracted_at,
+  JSON_VALUE(_payload, '$.record.userId') AS user_id,
+  JSON_VALUE(_payload, '$.record.traits.email') AS email,
+  COALESCE(
+    NULLIF(JSON_VALUE(_payload, '$.record.traits.firstName'), ''),
+    NULLIF(JSON_VALUE(_payload, '$.record.traits.first_name'), ''),
+    REGEXP_EXTRACT(TRIM(JSON_VALUE(_payload, '$.record.traits.name')), r'^(\S+)')
+  ) AS first_name,
+  COALESCE(
+    NULLIF(JSON_VALUE(_payload, '$.record.traits.lastName'), ''),
+    NULLIF(JSON_VALUE(_payload, '$.record.traits.last_name'), ''),
+    REGEXP_EXTRACT(TRIM(JSON_VALUE(_payload, '$.record.traits.name')), r'\s(\S+)$')
+  ) AS last_name,
+  NULLIF(JSON_VALUE(_payload, '$.record.traits.phone'), '') AS phone,
+  _extracted_at AS received_at,
+  CAST(NULL AS TIMESTAMP) AS loaded_at,
+  FALSE AS is_deleted
+FROM raw.collector__segment_calls
+WHERE
+  NULLIF(JSON_VALUE(_payload, '$.record.userId'), '') IS NOT NULL
+  AND NULLIF(JSON_VALUE(_payload, '$.record.traits.email'), '') IS NOT NULL
+  AND IF(
+    JSON_VALUE(_payload, '$.outside.type') = 'batch',
+    JSON_VALUE(_payload, '$.record.type'),
+    JSON_VALUE(_payload, '$.outside.type')
+  ) = 'identify'

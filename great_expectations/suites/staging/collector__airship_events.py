@@ -1,0 +1,25 @@
+"""What apps and pushes did; without a channel an event belongs to nobody."""
+
+from datetime import timedelta
+
+from include.checks.suite import WARNING, accepted_values, not_in_future, not_null, staged
+
+SUITE = staged(
+    "collector__airship_events",
+    key="event_id",
+    max_age=timedelta(hours=26),
+    types={
+        "event_id": "STRING",
+        "airship_channel_id": "STRING",
+        "user_id": "STRING",
+        "kind": "STRING",
+        "name": "STRING",
+        "push_id": "STRING",
+        "ts": "TIMESTAMP",
+    },
+    expectations=[
+        not_null("airship_channel_id", WARNING),
+        accepted_values("kind", "sent", "read", "opened", "installed", "uninstalled", "custom"),
+        not_in_future("ts"),
+    ],
+)
