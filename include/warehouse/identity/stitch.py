@@ -101,7 +101,7 @@ def _share(engine: Engine) -> None:
         SELECT n.kind, n.value,
           CASE
             WHEN n.role = '{Role.DEVICE}' THEN 'shared_device'
-            WHEN n.kind = 'phone' THEN 'shared_phone'
+            WHEN n.kind IN ('phone', 'phone_sha256') THEN 'shared_phone'
             ELSE 'shared_profile'
           END AS reason,
           CONCAT(CAST(s.people AS STRING), ' people') AS detail, s.people AS met
@@ -180,7 +180,7 @@ def _write_links(engine: Engine) -> None:
         FROM (
           SELECT rule, a, b, is_inferred, source, record_key, first_seen_at, occurrences FROM scratch.facts AS f
           UNION ALL
-          SELECT 'email_hash' AS rule, a, b, FALSE AS is_inferred, CAST(NULL AS STRING) AS source,
+          SELECT REPLACE(h.kind, '_sha256', '_hash') AS rule, a, b, FALSE AS is_inferred, CAST(NULL AS STRING) AS source,
             CAST(NULL AS STRING) AS record_key, CAST(NULL AS TIMESTAMP) AS first_seen_at, 1 AS occurrences
           FROM scratch.hashes AS h
           UNION ALL
