@@ -18,8 +18,10 @@ SEED = 20_260_601
 
 
 def company(edges: int) -> Edges:
-    """Identifiers of a company's people: 60% of the edges are small people, 15% one giant shared component,
-    10% chains of 1,000, 15% were seen before, half of those the other way round. Numbers are in no order.
+    """What a company's evidence looks like, numbers in no order.
+
+    60% of the edges are of small people, 15% of one giant shared component, 10% of chains of 1,000; 15% were seen
+    before, half of those the other way round.
     """
     rng = np.random.default_rng(SEED)
     repeats, giant, chained = edges * 15 // 100, edges * 15 // 100, edges // 10 // CHAIN * CHAIN

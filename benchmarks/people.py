@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -266,5 +267,5 @@ def _strangers(population: Population, assignment: Assignment) -> int:
     most = 0
     for moments in visits.values():
         moments.sort()
-        most = max(most, 1 + sum(later - earlier > VISIT for earlier, later in zip(moments, moments[1:], strict=False)))
+        most = max(most, 1 + sum(later - earlier > VISIT for earlier, later in pairwise(moments)))
     return most

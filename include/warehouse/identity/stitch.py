@@ -180,8 +180,9 @@ def _write_links(engine: Engine) -> None:
         FROM (
           SELECT rule, a, b, is_inferred, source, record_key, first_seen_at, occurrences FROM scratch.facts AS f
           UNION ALL
-          SELECT REPLACE(h.kind, '_sha256', '_hash') AS rule, a, b, FALSE AS is_inferred, CAST(NULL AS STRING) AS source,
-            CAST(NULL AS STRING) AS record_key, CAST(NULL AS TIMESTAMP) AS first_seen_at, 1 AS occurrences
+          SELECT REPLACE(h.kind, '_sha256', '_hash') AS rule, a, b, FALSE AS is_inferred,
+            CAST(NULL AS STRING) AS source, CAST(NULL AS STRING) AS record_key,
+            CAST(NULL AS TIMESTAMP) AS first_seen_at, 1 AS occurrences
           FROM scratch.hashes AS h
           UNION ALL
           SELECT 'must_link' AS rule, a, b, FALSE AS is_inferred, 'overrides.yaml' AS source,

@@ -74,9 +74,7 @@ LINKS = Table(
     "identity.links",
     (
         Column("customer_id", "STRING", "the person the link holds together"),
-        Column(
-            "rule", "STRING", "file in identity/rules, email_hash, phone_hash, or must_link for what people decided"
-        ),
+        Column("rule", "STRING", "file in identity/rules, email_hash, phone_hash, or must_link: what people decided"),
         Column("left_kind", "STRING", "kind of one identifier"),
         Column("left_value", "STRING", "one identifier, normalized"),
         Column("right_kind", "STRING", "kind of the other identifier"),
