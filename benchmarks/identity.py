@@ -33,6 +33,7 @@ class Found:
     """What one way took, and how many nodes it labelled wrongly; None where it was stopped without an answer."""
 
     seconds: float
+    processor: float
     gigabytes: float
     rounds: int | None
     statements: int | None
@@ -44,7 +45,7 @@ class Found:
         statements = "" if self.statements is None else f" of {self.statements} statements"
         wrong = "no answer" if self.wrong is None else "right" if not self.wrong else f"{self.wrong:,} nodes wrong"
         end = "" if self.is_finished else ", stopped"
-        return f"{self.seconds:.1f} s, {self.gigabytes:.2f} GB{rounds}{statements}, {wrong}{end}"
+        return f"{self.seconds:.1f} s, {self.processor:.1f} s of processor, {self.gigabytes:.2f} GB{rounds}{statements}, {wrong}{end}"
 
 
 @identity_app.command()
@@ -68,7 +69,8 @@ def components(
                 turns.append(_cluster(way, file, Path(folder, "answer.parquet"), truth, seconds, memory))
                 typer.echo(f"{way}: {turns[-1]}")
         for way, turns in seen.items():
-            typer.echo(f"median {way}: {statistics.median(turn.seconds for turn in turns):.2f} s, {turns[0]}")
+            middle = [statistics.median(getattr(turn, name) for turn in turns) for name in ("seconds", "processor")]
+            typer.echo(f"median {way}: {middle[0]:.2f} s, {middle[1]:.2f} s of processor")
 
 
 @identity_app.command()
@@ -101,7 +103,7 @@ def _cluster(way: str, edges: Path, answer: Path, truth: Path | None, seconds: f
         # The loops stop by themselves; the others are given twice the time.
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=2 * seconds + 60)
     except subprocess.TimeoutExpired:
-        return Found(2 * seconds + 60, math.nan, None, None, False, None)
+        return Found(2 * seconds + 60, math.nan, math.nan, None, None, False, None)
     if done.returncode:
         raise RuntimeError(f"{way} failed: {done.stderr.strip()[-2000:]}")
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -113,7 +115,10 @@ def _cluster(way: str, edges: Path, answer: Path, truth: Path | None, seconds: f
         ).fetchone()
         wrong = int(row[0]) if row else None
     return Found(
-        said["seconds"], said["gigabytes"], said.get("rounds"), said.get("statements"), said["is_finished"], wrong
+        said["seconds"],
+        said["processor"],
+        said["gigabytes"],
+        said.get("rounds"), said.get("statements"), said["is_finished"], wrong
     )
 
 

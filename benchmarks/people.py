@@ -161,7 +161,8 @@ def _ours(file: Path) -> tuple[Assignment, float]:
 
 def _watched(program: str) -> str:
     """The program, then its peak of memory in GB as the last line on stderr."""
-    peak = "import resource, sys; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, file=sys.stderr)"
+    peak = """import resource, sys, time
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, time.process_time(), file=sys.stderr)"""
     return f"{program}\n{peak}"
 
 

@@ -298,21 +298,34 @@ def test_hash_in_a_link_meets_the_address(world: World, people_of: Ask) -> None:
     assert people.same(hashed(ANN_MAIL[1]), ANN_MAIL)
 
 
-def test_kiosk_belongs_to_a_visitor_for_a_session_only(world: World, people_of: Ask) -> None:
+@pytest.mark.parametrize("visitors_seen", [4, 8], ids=["four who came once", "eight"])
+def test_kiosk_belongs_to_a_visitor_for_a_session_only(world: World, people_of: Ask, visitors_seen: int) -> None:
     kiosk = ("anonymous_id", "kiosk")
-    for number in range(8):
+    for number in range(visitors_seen):
         start = number * 600
         world.event(f"idle {number}", kiosk, minute=start)
         world.event(f"in {number}", kiosk, ("user_id", f"visitor-{number}"), minute=start + 100)
         world.event(f"reads {number}", kiosk, minute=start + 110)
         world.event(f"later {number}", kiosk, minute=start + 200)
     people = people_of(world.stitch()[0])
-    visitors = [people.ids["user_id", f"visitor-{number}"] for number in range(8)]
-    assert len(set(visitors)) == 8
-    assert [people.events[f"reads {number}"] for number in range(8)] == visitors
-    strangers = [people.events[f"{what} {number}"] for what in ("idle", "later") for number in range(8)]
-    assert len(set(strangers)) == 16, "strangers are not pooled"
+    everybody = range(visitors_seen)
+    visitors = [people.ids["user_id", f"visitor-{number}"] for number in everybody]
+    assert len(set(visitors)) == visitors_seen
+    assert [people.events[f"reads {number}"] for number in everybody] == visitors
+    strangers = [people.events[f"{what} {number}"] for what in ("idle", "later") for number in everybody]
+    assert len(set(strangers)) == 2 * visitors_seen, "strangers are not pooled"
     assert not set(strangers) & set(visitors)
+
+
+def test_tablet_of_a_family_of_four_stays_with_whoever_signed_in_last(world: World, people_of: Ask) -> None:
+    tablet = ("anonymous_id", "tablet")
+    for day in range(8):
+        world.event(f"in {day}", tablet, ("user_id", f"member-{day % 4}"), minute=day * 1440)
+        world.event(f"later {day}", tablet, minute=day * 1440 + 300)
+    people = people_of(world.stitch()[0])
+    members = [people.ids["user_id", f"member-{day % 4}"] for day in range(8)]
+    assert [people.events[f"later {day}"] for day in range(8)] == members
+    assert len(set(members)) == 4
 
 
 def test_phone_of_a_family_joins_nobody_and_of_one_person_joins_records(world: World, people_of: Ask) -> None:

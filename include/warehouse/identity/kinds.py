@@ -100,7 +100,8 @@ class Limits:
         accounts_per_record: a vendor record naming more accounts is a collective one ("walk-in customer").
         emails_per_record: a vendor record naming more addresses is a collective one.
         names_per_inbox: an address with this many different people's names on its records is a shared inbox.
-        kiosk_people: a shared device with more owners belongs to nobody between sessions.
+        kiosk_people: a shared device with more owners belongs to nobody between sessions; so does one with more than
+            `people_per_device` of whom most came once.
         session_seconds: a silence this long ends a session on a kiosk.
         greedy_rounds: bound on the rounds that cut an over-full component; what is undecided then stays apart.
     """
