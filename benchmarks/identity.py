@@ -142,13 +142,16 @@ def _install_peers() -> None:
 def people(
     count: Annotated[int, typer.Option(help="people of the invented company")] = 60_000,
     seeds: Annotated[str, typer.Option(help="worlds, separated by commas")] = "101,102,103",
+    ways: Annotated[
+        str, typer.Option(help="which, separated by commas")
+    ] = "ours,last_value,user mapping,raw components",
 ) -> None:
     """Whose each event is, on a million events of an invented company, against the truth and an oracle."""
     from benchmarks.people import measure
 
     for seed in seeds.split(","):
         with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as folder:
-            measure(count, int(seed), Path(folder), typer.echo)
+            measure(count, int(seed), ways.split(","), Path(folder), typer.echo)
 
 
 @identity_app.command()

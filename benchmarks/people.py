@@ -7,7 +7,6 @@ inboxes, placeholders typed into forms, devices that never say whose they are. I
 from __future__ import annotations
 
 import csv
-import json
 import subprocess
 import sys
 import time
@@ -56,41 +55,38 @@ class Result:
     Attributes:
         way: which.
         score: against the truth.
-        seconds: from the CSV to an answer for every event.
-        gigabytes: most memory the process held; None where it shared ours.
+        took: from the CSV to an answer for every event, in words.
         strangers: most visits of different people, none of whom said who they are, put into one invented person.
     """
 
     way: str
     score: Score
-    seconds: float
-    gigabytes: float | None
+    took: str
     strangers: int
 
     def __str__(self) -> str:
         found = self.score
         best = 2 * found.oracle_recall / (1 + found.oracle_recall)
-        memory = "" if self.gigabytes is None else f", {self.gigabytes:.2f} GB"
         return (
             f"{self.way}: precision {found.precision:.4f}, recall {found.recall:.4f}, F1 {found.f1:.4f}, "
             f"{found.f1 / best:.3f} of the oracle's {best:.4f}, {len(found.wrong_merges):,} wrong merges, "
             f"at most {found.most_people_per_person:,} people in one, "
-            f"{self.strangers} strangers' visits pooled, {self.seconds:.1f} s{memory}"
+            f"{self.strangers} strangers' visits pooled, {self.took}"
         )
 
 
-def measure(people: int, seed: int, folder: Path, tell: Callable[[str], None]) -> list[Result]:
-    """Every way on the world of one seed."""
+def measure(people: int, seed: int, ways: list[str], folder: Path, tell: Callable[[str], None]) -> list[Result]:
+    """Some ways on the world of one seed."""
     population = Population.generate(people, seed, NOW)
     file = folder / "events.csv"
     rows = write(population, file)
     tell(f"seed {seed}: {rows:,} rows of {people:,} people, {file.stat().st_size / 1e6:.0f} MB")
     results = []
-    for way, stitch in WAYS.items():
+    for way in ways:
         began = time.perf_counter()
-        assignment, gigabytes = stitch(file)
-        took = time.perf_counter() - began
-        results.append(Result(way, score(population, assignment), took, gigabytes, _strangers(population, assignment)))
+        assignment, said = WAYS[way](file)
+        took = said or f"{time.perf_counter() - began:.1f} s"
+        results.append(Result(way, score(population, assignment), took, _strangers(population, assignment)))
         tell(str(results[-1]))
     return results
 
@@ -149,24 +145,25 @@ def _lines(population: Population) -> Iterator[tuple[str, datetime, dict[str, st
         yield f"segment/{event.event_id}", event.ts, seen, event.properties.get("name", "")
 
 
-def _ours(file: Path) -> tuple[Assignment, float]:
+def _ours(file: Path) -> tuple[Assignment, str]:
     """`stitchline identity stitch EVENTS.csv --out MAP.csv`, in a process of its own."""
     answer = file.with_name("map.csv")
     program = "from include.cli import app; import sys; app(sys.argv[1:], standalone_mode=False)"
     command = [sys.executable, "-c", _watched(program), "identity", "stitch", str(file), "--out", str(answer)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     rows = duckdb.execute(f"SELECT event_id, customer_id FROM read_csv('{answer}', all_varchar = true)").fetchall()
-    return dict(rows), float(json.loads(done.stderr.splitlines()[-1]))
+    return dict(rows), done.stderr.splitlines()[-1]
 
 
 def _watched(program: str) -> str:
-    """The program, then its peak of memory in GB as the last line on stderr."""
-    peak = """import resource, sys, time
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, time.process_time(), file=sys.stderr)"""
-    return f"{program}\n{peak}"
+    """The program, then what it took as the last line on stderr."""
+    peak = """seconds, busy = time.perf_counter() - began, time.process_time()
+gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+print(f"{seconds:.1f} s, {busy:.1f} s of processor, {gigabytes:.2f} GB", file=sys.stderr)"""
+    return f"import resource, sys, time\nbegan = time.perf_counter()\n{program}\n{peak}"
 
 
-def _raw_components(file: Path) -> tuple[Assignment, None]:
+def _raw_components(file: Path) -> tuple[Assignment, str]:
     """Everything that was ever seen together is one person, whatever it is."""
     connection = _read(file)
     engine = DuckDBEngine(connection, None)
@@ -190,7 +187,7 @@ def _raw_components(file: Path) -> tuple[Assignment, None]:
     )
 
 
-def _last_value(file: Path) -> tuple[Assignment, None]:
+def _last_value(file: Path) -> tuple[Assignment, str]:
     """A device is whoever was last known on it; an account and a tool's record are the address last seen with them."""
     connection = _read(file)
     records = ("user_id", "hubspot_contact_id", "mailchimp_member_id", "zendesk_user_id", "stripe_customer_id")
@@ -213,7 +210,7 @@ def _last_value(file: Path) -> tuple[Assignment, None]:
     )
 
 
-def _user_mapping(file: Path) -> tuple[Assignment, None]:
+def _user_mapping(file: Path) -> tuple[Assignment, str]:
     """Snowplow's user mapping: a device is the account last signed in on it, for all time; nothing else is joined."""
     connection = _read(file)
     return _answer(
@@ -228,7 +225,7 @@ def _user_mapping(file: Path) -> tuple[Assignment, None]:
 
 
 WHOLE = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
-WAYS: dict[str, Callable[[Path], tuple[Assignment, float | None]]] = {
+WAYS: dict[str, Callable[[Path], tuple[Assignment, str]]] = {
     "ours": _ours,
     "last_value": _last_value,
     "user mapping": _user_mapping,
@@ -249,10 +246,10 @@ def _read(file: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Assignment, None]:
+def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Assignment, str]:
     found = {str(event): None if who is None else str(who) for event, who in connection.execute(sql).fetchall()}
     connection.close()
-    return found, None
+    return found, ""
 
 
 def _strangers(population: Population, assignment: Assignment) -> int:
