@@ -104,7 +104,11 @@ def _share(engine: Engine) -> None:
             WHEN n.kind IN ('phone', 'phone_sha256') THEN 'shared_phone'
             ELSE 'shared_profile'
           END AS reason,
-          CONCAT(CAST(s.people AS STRING), ' people') AS detail, s.people AS met
+          CONCAT(
+            CAST(s.people AS STRING), ' people, ',
+            CAST(DATE(n.first_seen_at) AS STRING), ' to ', CAST(DATE(n.last_seen_at) AS STRING)
+          ) AS detail,
+          s.people AS met
         FROM scratch.shared AS s
         INNER JOIN scratch.nodes AS n ON n.node = s.node""")
 

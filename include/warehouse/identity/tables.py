@@ -65,7 +65,7 @@ BLOCKED_VALUES = Table(
             "STRING",
             "override, placeholder, role_inbox, shared_inbox, shared_record, shared_phone, shared_device",
         ),
-        Column("detail", "STRING", "what the data showed"),
+        Column("detail", "STRING", "what the data showed, and for what is shared from when to when"),
         Column("met", "INT64", "how many met there: accounts, names, or people"),
     ),
     "Values that join nobody, and why.",
