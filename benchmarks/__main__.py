@@ -9,7 +9,10 @@ from typing import Annotated
 import psutil
 import typer
 
+from benchmarks.identity import identity_app
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app.add_typer(identity_app, name="identity")
 
 
 @app.callback()

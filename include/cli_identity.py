@@ -23,6 +23,18 @@ if TYPE_CHECKING:
     from include.warehouse.identity.explain import Step
     from include.warehouse.identity.preview import Effect, Part
 
+REFUSED = {
+    "override": "values blocked in overrides.yaml",
+    "placeholder": "placeholders",
+    "role_inbox": "addresses that a team reads",
+    "shared_inbox": "addresses at which several people meet",
+    "shared_record": "records that name several people",
+    "shared_phone": "phone numbers of several people",
+    "shared_profile": "profiles of several people",
+    "shared_device": "devices that several people used",
+    "over_limit": "links that would have given a person more than anybody has",
+}
+"""Why values and links joined nobody, in words."""
 identity_app = typer.Typer(no_args_is_help=True, help="Identity: who is who, and by what evidence.")
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
@@ -58,8 +70,12 @@ def identity_stitch(
     """Stitch a CSV of events by itself, without a warehouse: event_id, ts, and a column per identifier."""
     from include.warehouse.identity.events_file import stitch_csv
 
-    found = stitch_csv(events, to)
-    out.print(f"{found.events} events of {found.people} people, {found.identifiers} identifiers: {to}", soft_wrap=True)
+    found, refused = stitch_csv(events, to)
+    out.print(
+        f"{found.events:,} events of {found.people:,} people, {found.identifiers:,} identifiers: {to}", soft_wrap=True
+    )
+    for reason, number in refused.items():
+        out.print(f"{number:,} {REFUSED[reason]}: they joined nobody", soft_wrap=True)
 
 
 @identity_app.command("health")

@@ -36,7 +36,7 @@ def test_events_are_stitched_in_the_order_of_the_file(tmp_path: Path) -> None:
 6,2026-01-06T00:00:00Z,,,,,p
 """,
     )
-    summary = stitch_csv(source, tmp_path / "out" / "map.csv")
+    summary, refused = stitch_csv(source, tmp_path / "out" / "map.csv")
     found = read(tmp_path / "out" / "map.csv")
     assert list(found) == ["9", "1", "2", "3", "4", "5", "6"]
     assert found["1"] == found["2"] == found["3"] == found["9"]
@@ -44,6 +44,7 @@ def test_events_are_stitched_in_the_order_of_the_file(tmp_path: Path) -> None:
         "a placeholder, a product or nothing joins nobody"
     )
     assert (summary.people, summary.events, summary.blocked) == (4, 7, 1)
+    assert refused == {"placeholder": 1}
     assert (tmp_path / "out" / "map.csv").read_text().startswith("event_id,customer_id,is_inferred\n9,")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["map.csv"]
 

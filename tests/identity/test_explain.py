@@ -53,7 +53,7 @@ def test_blocked_shared_and_apart_say_why(told: Any) -> None:
     (blocked,) = explain(told, None, "info@shop.example.org")
     assert (blocked.rule, blocked.note) == ("blocked", "role_inbox")
     (shared,) = explain(told, "anonymous_id", "tablet")
-    assert (shared.rule, shared.note) == ("shared", "shared_device: 2 people")
+    assert (shared.rule, shared.note) == ("shared", "shared_device: 2 people, 2026-01-01 to 2026-01-01")
     (apart,) = explain(told, "email", MAIL[1], other=("user_id", "bob-2"))
     assert apart.rule == "apart"
 

@@ -6,6 +6,7 @@ one stitching answers for all, and what fails names the history by its number.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Callable, Collection
@@ -43,6 +44,8 @@ def pool(number: int) -> list[Identifier]:
         *(("anonymous_id", f"{here}-device-{each}") for each in range(3)),
         *(("stripe_customer_id", f"{here}/cus_{each}") for each in range(3)),
         *(("phone", f"+1{number:05d}55501{each:02d}") for each in range(2)),
+        ("email_sha256", hashlib.sha256(f"person0@{here}.example.org".encode()).hexdigest()),
+        ("phone_sha256", hashlib.sha256(f"1{number:05d}5550100".encode()).hexdigest()),
         ("zendesk_user_id", f"{here}/z1"),
         ("email", f"info@{here}.example.org"),
     ]

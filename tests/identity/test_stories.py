@@ -257,6 +257,39 @@ def test_booking_ties_the_visitor_to_the_address(world: World, people_of: Ask) -
     assert people.events["page"] == people.ids[ANN_MAIL]
 
 
+@pytest.mark.parametrize("spelled", ["+49301234567", "49301234567"])
+def test_hashed_number_meets_the_clear_one_with_its_plus_or_without(world: World, people_of: Ask, spelled: str) -> None:
+    of_number = ("phone_sha256", hashlib.sha256(spelled.encode()).hexdigest().upper())
+    world.event("lead", ("facebook_id", "f1"), of_number)
+    world.see(("hubspot_contact_id", "main/1"), ("phone", "+49 (30) 123-4567"))
+    people = people_of(world.stitch()[0])
+    assert people.events["lead"] == people.ids["hubspot_contact_id", "main/1"]
+
+
+def test_hash_of_a_family_s_number_joins_nobody(world: World, people_of: Ask) -> None:
+    number, of_number = ("phone", "+49301234567"), ("phone_sha256", hashlib.sha256(b"+49301234567").hexdigest())
+    for name in ("Ann", "Bob", "Cem"):
+        record = ("hubspot_contact_id", f"main/{name}")
+        world.see(record, number)
+        world.call(record, name, "Smith")
+    world.see(("user_id", "u1"), of_number)
+    world.see(("user_id", "u2"), of_number)
+    people = people_of(world.stitch()[0])
+    ids = [people.ids["hubspot_contact_id", f"main/{name}"] for name in ("Ann", "Bob", "Cem")]
+    ids += [people.ids["user_id", "u1"], people.ids["user_id", "u2"]]
+    assert len(set(ids)) == 5
+    assert people.blocked[number] == people.blocked[of_number] == "shared_phone"
+
+
+def test_hash_of_a_placeholder_is_nobody_either(world: World, people_of: Ask) -> None:
+    number, of_number = ("phone", "+10000000000"), ("phone_sha256", hashlib.sha256(b"10000000000").hexdigest())
+    world.see(("stripe_customer_id", "main/a"), number)
+    world.see(("user_id", "u1"), of_number)
+    people = people_of(world.stitch()[0])
+    assert people.ids["stripe_customer_id", "main/a"] != people.ids["user_id", "u1"]
+    assert people.blocked[number] == people.blocked[of_number] == "placeholder"
+
+
 def test_hash_in_a_link_meets_the_address(world: World, people_of: Ask) -> None:
     world.event("click", ("anonymous_id", "d1"), hashed(ANN_MAIL[1]))
     world.see(("mailchimp_member_id", "main/l/m"), ANN_MAIL)
@@ -265,21 +298,34 @@ def test_hash_in_a_link_meets_the_address(world: World, people_of: Ask) -> None:
     assert people.same(hashed(ANN_MAIL[1]), ANN_MAIL)
 
 
-def test_kiosk_belongs_to_a_visitor_for_a_session_only(world: World, people_of: Ask) -> None:
+@pytest.mark.parametrize("visitors_seen", [4, 8], ids=["four who came once", "eight"])
+def test_kiosk_belongs_to_a_visitor_for_a_session_only(world: World, people_of: Ask, visitors_seen: int) -> None:
     kiosk = ("anonymous_id", "kiosk")
-    for number in range(8):
+    for number in range(visitors_seen):
         start = number * 600
         world.event(f"idle {number}", kiosk, minute=start)
         world.event(f"in {number}", kiosk, ("user_id", f"visitor-{number}"), minute=start + 100)
         world.event(f"reads {number}", kiosk, minute=start + 110)
         world.event(f"later {number}", kiosk, minute=start + 200)
     people = people_of(world.stitch()[0])
-    visitors = [people.ids["user_id", f"visitor-{number}"] for number in range(8)]
-    assert len(set(visitors)) == 8
-    assert [people.events[f"reads {number}"] for number in range(8)] == visitors
-    strangers = [people.events[f"{what} {number}"] for what in ("idle", "later") for number in range(8)]
-    assert len(set(strangers)) == 16, "strangers are not pooled"
+    everybody = range(visitors_seen)
+    visitors = [people.ids["user_id", f"visitor-{number}"] for number in everybody]
+    assert len(set(visitors)) == visitors_seen
+    assert [people.events[f"reads {number}"] for number in everybody] == visitors
+    strangers = [people.events[f"{what} {number}"] for what in ("idle", "later") for number in everybody]
+    assert len(set(strangers)) == 2 * visitors_seen, "strangers are not pooled"
     assert not set(strangers) & set(visitors)
+
+
+def test_tablet_of_a_family_of_four_stays_with_whoever_signed_in_last(world: World, people_of: Ask) -> None:
+    tablet = ("anonymous_id", "tablet")
+    for day in range(8):
+        world.event(f"in {day}", tablet, ("user_id", f"member-{day % 4}"), minute=day * 1440)
+        world.event(f"later {day}", tablet, minute=day * 1440 + 300)
+    people = people_of(world.stitch()[0])
+    members = [people.ids["user_id", f"member-{day % 4}"] for day in range(8)]
+    assert [people.events[f"later {day}"] for day in range(8)] == members
+    assert len(set(members)) == 4
 
 
 def test_phone_of_a_family_joins_nobody_and_of_one_person_joins_records(world: World, people_of: Ask) -> None:

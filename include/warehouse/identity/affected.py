@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from include.warehouse.identity.components import count
-from include.warehouse.identity.normalize import bare, normalized
+from include.warehouse.identity.hashed import HASH_KINDS, meetings
+from include.warehouse.identity.normalize import normalized
 from include.warehouse.layers import Layers
 
 CUTTING = "'override', 'placeholder', 'role_inbox', 'shared_inbox', 'shared_record'"
@@ -44,13 +45,13 @@ def find_affected(layers: Layers, space: str) -> None:
           WHERE section = 'must_link' AND side = 1) AS r ON r.number = l.number""",
         {"space": space},
     )
-    old.execute("""
+    old.execute(f"""
         CREATE OR REPLACE TABLE scratch.hashed AS
-        SELECT value FROM identity.identifiers AS i WHERE kind = 'email_sha256'
+        SELECT kind, value FROM identity.identifiers AS i WHERE kind IN ({HASH_KINDS})
         UNION DISTINCT
-        SELECT value FROM scratch.begun AS n WHERE kind = 'email_sha256'
+        SELECT kind, value FROM scratch.begun AS n WHERE kind IN ({HASH_KINDS})
         UNION DISTINCT
-        SELECT value FROM scratch.cut AS c WHERE kind = 'email_sha256'""")
+        SELECT kind, value FROM scratch.cut AS c WHERE kind IN ({HASH_KINDS})""")
     engine.execute("CREATE OR REPLACE TABLE scratch.affected AS SELECT kind, value FROM scratch.frontier WHERE FALSE")
     for _ in range(MOST_ROUNDS):
         if not count(engine, "scratch.frontier") and not _owners_of_events(layers):
@@ -65,16 +66,13 @@ def find_affected(layers: Layers, space: str) -> None:
         INNER JOIN (
           SELECT kind, value FROM scratch.met_cut AS m UNION ALL SELECT kind, value FROM scratch.begun AS n
         ) AS m ON {_SAME.format(a="m", b="c")}""")
-    # The hash of a blocked address is blocked because the address is: the two are judged together.
-    digest = f"CONCAT(@space, TO_HEX(SHA256({bare('c.value', space)})))"
+    # The hash of a blocked value is blocked because the value is: the two are judged together.
+    cut = meetings("c.kind, c.value, c.reason, TRUE AS is_judged", "scratch.cut", "scratch.border_met", space)
     engine.execute(
         f"""CREATE OR REPLACE TABLE scratch.border AS
         SELECT kind, value, reason, reason IN ({JUDGED}) AS is_judged FROM scratch.border_met AS b
         UNION DISTINCT
-        SELECT c.kind, c.value, c.reason, TRUE AS is_judged
-        FROM scratch.cut AS c
-        INNER JOIN scratch.border_met AS h ON h.kind = 'email_sha256' AND h.value = {digest}
-        WHERE c.kind = 'email'""",
+        {cut}""",
         {"space": space},
     )
     here.execute(f"""
@@ -165,7 +163,6 @@ def _spread(layers: Layers, space: str) -> None:
         LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="x")}
         WHERE a.kind IS NULL""")
     engine.execute("INSERT INTO scratch.affected (kind, value) SELECT kind, value FROM scratch.added AS a")
-    digest = f"CONCAT(@space, TO_HEX(SHA256({bare('{}.value', space)})))"
     here.execute(
         f"""CREATE OR REPLACE TABLE scratch.neighbours AS
         SELECT DISTINCT n.kind, n.value
@@ -186,23 +183,19 @@ def _spread(layers: Layers, space: str) -> None:
           FROM scratch.decided_pairs AS d
           INNER JOIN scratch.added AS a ON a.kind = d.right_kind AND a.value = d.right_value
           UNION ALL
-          SELECT 'email_sha256' AS kind, h.value
-          FROM scratch.added AS a
-          INNER JOIN scratch.hashed AS h ON h.value = {digest.format("a")}
-          WHERE a.kind = 'email'
+          SELECT kind, value FROM ({meetings("h.kind, h.value", "scratch.added", "scratch.hashed", space)}) AS m
         ) AS n
         LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="n")}
         WHERE n.kind IS NOT NULL AND a.kind IS NULL""",
         {"space": space},
     )
-    if count(engine, "scratch.added", "kind = 'email_sha256'"):
+    if count(engine, "scratch.added", f"kind IN ({HASH_KINDS})"):
         old.execute(
             f"""INSERT INTO scratch.neighbours (kind, value)
-            SELECT DISTINCT i.kind, i.value
-            FROM identity.identifiers AS i
-            INNER JOIN scratch.added AS h ON h.kind = 'email_sha256' AND h.value = {digest.format("i")}
-            LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="i")}
-            WHERE i.kind = 'email' AND a.kind IS NULL""",
+            SELECT DISTINCT m.kind, m.value
+            FROM ({meetings("c.kind, c.value", "identity.identifiers", "scratch.added", space)}) AS m
+            LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="m")}
+            WHERE a.kind IS NULL""",
             {"space": space},
         )
     engine.execute(f"""

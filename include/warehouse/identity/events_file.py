@@ -16,7 +16,7 @@ from include.warehouse.duckdb import DuckDBEngine
 from include.warehouse.identity.kinds import DEFAULT, Limits, kind_of, kind_of_column
 from include.warehouse.identity.normalize import normalized
 from include.warehouse.identity.overrides import Overrides
-from include.warehouse.identity.stitch import StitchSummary, stitch
+from include.warehouse.identity.stitch import StitchSummary, refusals, stitch
 
 EVENT_COLUMNS = ("event_id", "eventid", "message_id", "messageid", "id")
 TIME_COLUMNS = (
@@ -40,11 +40,14 @@ MEMORY = "1500MB"
 
 def stitch_csv(
     path_in: Path | str, path_out: Path | str, overrides: Overrides | None = None, limits: Limits = DEFAULT
-) -> StitchSummary:
+) -> tuple[StitchSummary, dict[str, int]]:
     """Read events from a CSV and write event_id, customer_id, is_inferred, one row per event, in the file's order.
 
     Needs a column `event_id` and one `ts`; every other column that names a kind of identifier is used
     (`kinds.py`), and so is any other `*_id`. Identifiers are as old as the first event that carries them.
+
+    Returns:
+        What was found in numbers, and what joined nobody, by reason.
 
     Raises:
         FixSettings: the file cannot be read, lacks a column, or a line is wrong; names file and line.
@@ -82,10 +85,11 @@ def stitch_csv(
         here = engine.at("csv")
         _write_inputs(here, header, kinds)
         summary = stitch(here, Run("csv", datetime(1970, 1, 1, tzinfo=UTC), "csv", "csv"), None, overrides, limits)
+        refused = refusals(here)
         _write(engine, target)
     finally:
         engine.connection.close()
-    return summary
+    return summary, refused
 
 
 def _header(path: Path) -> list[str]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from include.connect.errors import FixSettings
 from include.warehouse.engine import Engine
+from include.warehouse.identity.hashed import HASHES
 from include.warehouse.identity.kinds import kind_of
 from include.warehouse.identity.normalize import normalized
 
-SPELLED = ("email", "email_sha256", "phone", "linkedin_url", "twitter_handle")
+SPELLED = ("email", "phone", *(name for name, _ in HASHES), "linkedin_url", "twitter_handle")
 """Kinds whose values have a spelling of their own; all others are only trimmed."""
 MOST_LINKS = 50_000
 
@@ -22,7 +23,7 @@ class Step:
     """One piece of evidence on the way, or (with `note`) why there is none.
 
     Attributes:
-        rule: file in identity/rules, or email_hash, must_link, blocked, shared, apart.
+        rule: file in identity/rules, or email_hash, phone_hash, must_link, blocked, shared, apart.
         left_kind, left_value: where the step comes from.
         right_kind, right_value: where it leads; None for a note.
         source: table of the record that says so.

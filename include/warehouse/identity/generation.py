@@ -23,9 +23,9 @@ from include.warehouse.identity.evidence import (
     trusted,
     write_held,
 )
+from include.warehouse.identity.hashed import meetings
 from include.warehouse.identity.kinds import DEFAULT, KINDS, Limits, with_limits
 from include.warehouse.identity.nodes import write_lists
-from include.warehouse.identity.normalize import bare
 from include.warehouse.identity.overrides import OVERRIDES, Overrides, read_block_lists, read_overrides
 from include.warehouse.identity.stitch import StitchSummary, stitch, summary
 from include.warehouse.identity.tables import TOUCHED
@@ -355,7 +355,12 @@ def _count_links(layers: Layers, space: str) -> None:
     listed = "SELECT kind, value FROM scratch.border AS b WHERE NOT is_judged"
     if not count(here, "scratch.border", "NOT is_judged"):
         return
-    digest = f"CONCAT(@space, TO_HEX(SHA256({bare('{}.value', space)})))"
+    hashes = meetings(
+        "c.kind, c.value, h.kind AS other_kind, h.value AS other_value", f"({listed})", "scratch.hashed", space
+    )
+    hashed = meetings(
+        "h.kind, h.value, c.kind AS other_kind, c.value AS other_value", "scratch.cut", f"({listed})", space
+    )
     here.execute(
         f"""CREATE OR REPLACE TABLE scratch.linked AS
         SELECT l.kind, l.value, COUNT(DISTINCT CONCAT(l.other_kind, ':', l.other_value)) AS links
@@ -370,14 +375,9 @@ def _count_links(layers: Layers, space: str) -> None:
           INNER JOIN ({listed}) AS b ON b.kind = e.right_kind AND b.value = e.right_value
           WHERE NOT e.is_inferred
           UNION ALL
-          SELECT b.kind, b.value, 'email_sha256' AS other_kind, h.value AS other_value
-          FROM ({listed}) AS b
-          INNER JOIN scratch.hashed AS h ON b.kind = 'email' AND h.value = {digest.format("b")}
+          SELECT kind, value, other_kind, other_value FROM ({hashes}) AS m
           UNION ALL
-          SELECT b.kind, b.value, 'email' AS other_kind, c.value AS other_value
-          FROM ({listed}) AS b
-          INNER JOIN scratch.cut AS c ON c.kind = 'email' AND b.kind = 'email_sha256'
-            AND b.value = {digest.format("c")}
+          SELECT kind, value, other_kind, other_value FROM ({hashed}) AS m
         ) AS l
         WHERE l.other_kind <> l.kind OR l.other_value <> l.value
         GROUP BY l.kind, l.value""",

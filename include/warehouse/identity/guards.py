@@ -53,7 +53,7 @@ def block_by_data(engine: Engine, limits: Limits) -> None:
           OR (role = '{Role.CONTACT}' AND names >= {limits.names_per_inbox})""")
     engine.execute("""
         INSERT INTO scratch.blocked (node, reason, detail, met)
-        SELECT h.b, x.reason, 'hash of a blocked address', x.met
+        SELECT h.b, x.reason, 'hash of a blocked value', x.met
         FROM scratch.hashes AS h
         INNER JOIN scratch.blocked AS x ON x.node = h.a
         LEFT JOIN scratch.blocked AS y ON y.node = h.b

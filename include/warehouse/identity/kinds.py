@@ -34,6 +34,7 @@ class Kind:
         rank: which identifier of an event decides whose it is; the least wins.
         limit: how many of them one person may have; None is any number.
         is_single: a person normally has one, so two records of it on one device or phone speak for two people.
+        hash_of: the kind whose normalized value's SHA-256 it is, if any; the two meet (`hashed.py`).
     """
 
     name: str
@@ -41,6 +42,7 @@ class Kind:
     rank: int
     limit: int | None = None
     is_single: bool = False
+    hash_of: str | None = None
 
 
 KINDS: tuple[Kind, ...] = (
@@ -59,8 +61,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("discourse_user_id", Role.RECORD, rank=2),
     Kind("calendly_invitee", Role.RECORD, rank=2),
     Kind("email", Role.CONTACT, rank=3, limit=5, is_single=True),
-    Kind("email_sha256", Role.CONTACT, rank=4, limit=10),
+    Kind("email_sha256", Role.CONTACT, rank=4, limit=10, hash_of="email"),
     Kind("phone", Role.WEAK, rank=5, limit=3),
+    Kind("phone_sha256", Role.WEAK, rank=5, limit=6, hash_of="phone"),
     Kind("linkedin_url", Role.WEAK, rank=5, limit=2),
     Kind("twitter_handle", Role.WEAK, rank=5, limit=3),
     Kind("facebook_id", Role.WEAK, rank=5, limit=2),
@@ -99,7 +102,8 @@ class Limits:
         accounts_per_record: a vendor record naming more accounts is a collective one ("walk-in customer").
         emails_per_record: a vendor record naming more addresses is a collective one.
         names_per_inbox: an address with this many different people's names on its records is a shared inbox.
-        kiosk_people: a shared device with more owners belongs to nobody between sessions.
+        kiosk_people: a shared device with more owners belongs to nobody between sessions; so does one with more than
+            `people_per_device` of whom most came once.
         session_seconds: a silence this long ends a session on a kiosk.
         greedy_rounds: bound on the rounds that cut an over-full component; what is undecided then stays apart.
     """
@@ -162,6 +166,10 @@ COLUMNS: Mapping[str, str] = {
     "hashed_email": "email_sha256",
     "email_sha_256": "email_sha256",
     "sha256_email": "email_sha256",
+    "phone_hash": "phone_sha256",
+    "hashed_phone": "phone_sha256",
+    "phone_sha_256": "phone_sha256",
+    "sha256_phone": "phone_sha256",
     "phone_number": "phone",
     "mobile": "phone",
     "msisdn": "phone",

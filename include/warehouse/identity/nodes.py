@@ -8,6 +8,7 @@ from typing import Any
 
 from include.warehouse.engine import Engine
 from include.warehouse.identity.components import components
+from include.warehouse.identity.hashed import HASH_KINDS, meetings
 from include.warehouse.identity.kinds import KINDS, UNKNOWN, Limits, Role
 from include.warehouse.identity.normalize import bare, name_key, normalized
 from include.warehouse.identity.overrides import BlockLists, Overrides
@@ -164,7 +165,7 @@ def _block_by_list(engine: Engine, lists: BlockLists, prefix: str) -> None:
             ON a.node = x.node
           LEFT JOIN scratch.words AS p ON p.list = 'placeholder' AND p.word = x.word
           LEFT JOIN scratch.words AS e ON e.list = 'email' AND x.kind = 'email' AND e.word = x.word
-          LEFT JOIN scratch.words AS h ON h.list = 'hash' AND x.kind = 'email_sha256' AND h.word = x.word
+          LEFT JOIN scratch.words AS h ON h.list = 'hash' AND x.kind IN ({HASH_KINDS}) AND h.word = x.word
           LEFT JOIN scratch.words AS i ON i.list = 'inbox' AND x.kind = 'email'
             AND i.word = SPLIT(SPLIT(x.word, '@')[SAFE_OFFSET(0)], '+')[SAFE_OFFSET(0)]
           WHERE a.node IS NULL OR b.node IS NOT NULL
@@ -177,21 +178,13 @@ def _either(patterns: Sequence[str]) -> str:
 
 
 def _decide(engine: Engine, prefix: str) -> None:
-    """Links between an address and its hash, and what people decided, as pairs of nodes; `scratch.units` follows."""
-    engine.execute(
-        f"""
-        CREATE OR REPLACE TABLE scratch.hashes AS
-        SELECT e.node AS a, h.node AS b
-        FROM scratch.nodes AS e
-        INNER JOIN scratch.nodes AS h
-          ON h.kind = 'email_sha256' AND h.value = CONCAT(@prefix, TO_HEX(SHA256({bare("e.value", prefix)})))
-        WHERE e.kind = 'email'""",
-        {"prefix": prefix},
-    )
-    # The hash of an address that is nobody is nobody too.
+    """Links between a value and its hash, and what people decided, as pairs of nodes; `scratch.units` follows."""
+    met = meetings("c.node AS a, h.node AS b, h.kind, h.role", "scratch.nodes", "scratch.nodes", prefix, "@prefix")
+    engine.execute(f"CREATE OR REPLACE TABLE scratch.hashes AS {met}", {"prefix": prefix})
+    # The hash of a value that is nobody is nobody too.
     engine.execute("""
         INSERT INTO scratch.blocked (node, reason, detail, met)
-        SELECT h.b, x.reason, 'hash of a blocked address', NULL
+        SELECT h.b, x.reason, 'hash of a blocked value', NULL
         FROM scratch.hashes AS h
         INNER JOIN scratch.blocked AS x ON x.node = h.a
         LEFT JOIN scratch.blocked AS y ON y.node = h.b
@@ -242,7 +235,7 @@ def _link(engine: Engine, prefix: str) -> None:
           LEFT JOIN scratch.given AS gr ON gr.node = f.b
           WHERE NOT f.is_inferred AND gl.node IS NULL AND gr.node IS NULL
           UNION ALL
-          SELECT LEAST(a, b) AS a, GREATEST(a, b) AS b, {HASH} AS tier, 0 AS seq,
+          SELECT LEAST(a, b) AS a, GREATEST(a, b) AS b, IF(role = '{Role.WEAK}', {WEAK}, {HASH}) AS tier, 0 AS seq,
             CAST(NULL AS TIMESTAMP) AS first_seen_at, CAST(NULL AS TIMESTAMP) AS last_seen_at
           FROM scratch.hashes AS h
           UNION ALL

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from include.warehouse.identity.kinds import KINDS
+
 _EDGE_SPACE = r" \t\n\r\u00a0\u200b\ufeff"
 """What stands around pasted values: spaces, tabs, line ends, and the invisible ones of office programs."""
 
@@ -25,12 +27,14 @@ def normalized(kind_sql: str, value_sql: str) -> str:
     address = f"REGEXP_REPLACE(LOWER({trimmed}), r'^mailto:', '')"
     dialled = f"REGEXP_REPLACE(REGEXP_REPLACE(LOWER({trimmed}), r'(ext|x|#).*$', ''), r'[^0-9+]', '')"
     number = f"REGEXP_REPLACE({dialled}, r'^00', '+')"
+    digest = f"IF(REGEXP_CONTAINS(LOWER({trimmed}), r'^[0-9a-f]{{64}}$'), LOWER({trimmed}), NULL)"
+    hashes = " ".join(f"WHEN '{kind.name}' THEN {digest}" for kind in KINDS if kind.hash_of)
     profile = f"REGEXP_REPLACE(REGEXP_REPLACE(LOWER({trimmed}), r'^(https?://)?(www\\.)?', ''), r'[/?#]+$', '')"
     return f"""CASE {kind_sql}
     WHEN 'email' THEN IF(
       REGEXP_CONTAINS({address}, r'^[^@\\s,;<>"]+@[^@\\s,;<>".]+(\\.[^@\\s,;<>".]+)*\\.[^@\\s,;<>".]{{2,}}$')
       AND LENGTH({address}) <= 254, {address}, NULL)
-    WHEN 'email_sha256' THEN IF(REGEXP_CONTAINS(LOWER({trimmed}), r'^[0-9a-f]{{64}}$'), LOWER({trimmed}), NULL)
+    {hashes}
     WHEN 'phone' THEN IF(REGEXP_CONTAINS({number}, r'^\\+?[0-9]{{7,15}}$'), {number}, NULL)
     WHEN 'linkedin_url' THEN NULLIF({profile}, '')
     WHEN 'twitter_handle' THEN NULLIF(REGEXP_REPLACE(LOWER({trimmed}), r'^@', ''), '')

@@ -15,7 +15,8 @@ def own_events(engine: Engine, limits: Limits) -> None:
 
     An event belongs to the person of its strongest identifier. One that carries a shared device only
     belongs to whoever signed in there last; before the first sign-in it is the device's own anonymous
-    person's. On a kiosk (more owners than `kiosk_people`) a sign-in holds for its session only, and
+    person's. On a kiosk (more owners than `kiosk_people`, or more than `people_per_device` of whom most came
+    once) a sign-in holds for its session only, and
     what is outside of one is a person of its own per session, because pooling strangers would be a merge.
     An event without any usable identifier (a placeholder, a shared inbox) is a person of its own too.
     """
@@ -54,15 +55,15 @@ def own_events(engine: Engine, limits: Limits) -> None:
         WHERE t.ts IS NOT NULL AND n.role <> '{Role.DEVICE}'""")
     engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.timeline AS
-        SELECT device, ts, label, event_id, IF(owners > {limits.kiosk_people}, TRUE, FALSE) AS is_kiosk,
-          SUM(IF(owners > {limits.kiosk_people} AND silence > {limits.session_seconds}, 1, 0))
+        SELECT device, ts, label, event_id, is_kiosk,
+          SUM(IF(is_kiosk AND silence > {limits.session_seconds}, 1, 0))
             OVER (
               PARTITION BY device ORDER BY ts, turn, label, event_id
               ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
             ) AS session,
           turn
         FROM (
-          SELECT m.device, m.ts, m.label, m.event_id, m.turn, o.owners,
+          SELECT m.device, m.ts, m.label, m.event_id, m.turn, COALESCE(o.is_kiosk, FALSE) AS is_kiosk,
             TIMESTAMP_DIFF(
               m.ts, LAG(m.ts) OVER (PARTITION BY m.device ORDER BY m.ts, m.turn, m.label, m.event_id), SECOND
             ) AS silence
@@ -73,8 +74,18 @@ def own_events(engine: Engine, limits: Limits) -> None:
             FROM scratch.carried AS c
             WHERE device IS NOT NULL AND ts IS NOT NULL
           ) AS m
-          LEFT JOIN (SELECT device, COUNT(DISTINCT label) AS owners FROM scratch.signins AS s GROUP BY device) AS o
-            ON o.device = m.device
+          LEFT JOIN (
+            SELECT device,
+              COUNT(*) > {limits.kiosk_people}
+              OR (COUNT(*) > {limits.people_per_device} AND 2 * COUNTIF(stayed > {limits.session_seconds}) < COUNT(*))
+                AS is_kiosk
+            FROM (
+              SELECT device, label, TIMESTAMP_DIFF(MAX(ts), MIN(ts), SECOND) AS stayed
+              FROM scratch.signins AS s
+              GROUP BY device, label
+            ) AS owners
+            GROUP BY device
+          ) AS o ON o.device = m.device
         ) AS moments""")
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.sat AS

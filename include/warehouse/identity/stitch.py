@@ -101,10 +101,14 @@ def _share(engine: Engine) -> None:
         SELECT n.kind, n.value,
           CASE
             WHEN n.role = '{Role.DEVICE}' THEN 'shared_device'
-            WHEN n.kind = 'phone' THEN 'shared_phone'
+            WHEN n.kind IN ('phone', 'phone_sha256') THEN 'shared_phone'
             ELSE 'shared_profile'
           END AS reason,
-          CONCAT(CAST(s.people AS STRING), ' people') AS detail, s.people AS met
+          CONCAT(
+            CAST(s.people AS STRING), ' people, ',
+            CAST(DATE(n.first_seen_at) AS STRING), ' to ', CAST(DATE(n.last_seen_at) AS STRING)
+          ) AS detail,
+          s.people AS met
         FROM scratch.shared AS s
         INNER JOIN scratch.nodes AS n ON n.node = s.node""")
 
@@ -180,8 +184,9 @@ def _write_links(engine: Engine) -> None:
         FROM (
           SELECT rule, a, b, is_inferred, source, record_key, first_seen_at, occurrences FROM scratch.facts AS f
           UNION ALL
-          SELECT 'email_hash' AS rule, a, b, FALSE AS is_inferred, CAST(NULL AS STRING) AS source,
-            CAST(NULL AS STRING) AS record_key, CAST(NULL AS TIMESTAMP) AS first_seen_at, 1 AS occurrences
+          SELECT REPLACE(h.kind, '_sha256', '_hash') AS rule, a, b, FALSE AS is_inferred,
+            CAST(NULL AS STRING) AS source, CAST(NULL AS STRING) AS record_key,
+            CAST(NULL AS TIMESTAMP) AS first_seen_at, 1 AS occurrences
           FROM scratch.hashes AS h
           UNION ALL
           SELECT 'must_link' AS rule, a, b, FALSE AS is_inferred, 'overrides.yaml' AS source,
@@ -195,6 +200,23 @@ def _write_links(engine: Engine) -> None:
         INNER JOIN scratch.nodes AS r ON r.node = f.b
         -- Inferred evidence inside one person proves nothing about it; it is shown only where it attached something.
         WHERE NOT f.is_inferred OR x.is_inferred OR y.is_inferred""")
+
+
+def refusals(engine: Engine) -> dict[str, int]:
+    """What joined nobody in the generation just stitched, by reason: values, and for `over_limit` links.
+
+    A link is over a limit where both its ends are somebody's, and one person with both would hold more identifiers
+    of a kind than anybody has, or two that must stay apart.
+    """
+    found = engine.query("""
+        SELECT reason, COUNT(*) AS n FROM identity.blocked_values AS b WHERE met > 1 GROUP BY reason
+        UNION ALL
+        SELECT 'over_limit' AS reason, COUNT(*) AS n
+        FROM scratch.edges AS e
+        INNER JOIN scratch.person AS x ON x.node = e.a
+        INNER JOIN scratch.person AS y ON y.node = e.b AND y.label <> x.label
+        ORDER BY n DESC, reason""")
+    return {str(row["reason"]): int(row["n"]) for row in found if row["n"]}
 
 
 def summary(engine: Engine, run: Run) -> StitchSummary:

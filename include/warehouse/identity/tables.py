@@ -65,7 +65,7 @@ BLOCKED_VALUES = Table(
             "STRING",
             "override, placeholder, role_inbox, shared_inbox, shared_record, shared_phone, shared_device",
         ),
-        Column("detail", "STRING", "what the data showed"),
+        Column("detail", "STRING", "what the data showed, and for what is shared from when to when"),
         Column("met", "INT64", "how many met there: accounts, names, or people"),
     ),
     "Values that join nobody, and why.",
@@ -74,7 +74,7 @@ LINKS = Table(
     "identity.links",
     (
         Column("customer_id", "STRING", "the person the link holds together"),
-        Column("rule", "STRING", "file in identity/rules, email_hash, or must_link for what people decided"),
+        Column("rule", "STRING", "file in identity/rules, email_hash, phone_hash, or must_link: what people decided"),
         Column("left_kind", "STRING", "kind of one identifier"),
         Column("left_value", "STRING", "one identifier, normalized"),
         Column("right_kind", "STRING", "kind of the other identifier"),

@@ -1,25 +1,46 @@
 /*
 title: A Zendesk user without an address has the name of exactly one known person.
-why: Tickets opened by phone or chat carry a name only; one that one person has is worth showing, never merging on.
+why: >-
+  Tickets opened by phone or chat carry a name only; one that one person has is worth showing, never merging on.
+  Names agree in any case, whatever stands between their words, last name first too, or by the first name's initial.
 inferred: true
 */
 WITH
 people AS (
   SELECT
     CONCAT(_account, '/', hubspot_contact_id) AS value,
-    NORMALIZE_AND_CASEFOLD(CONCAT(TRIM(first_name), ' ', TRIM(last_name)), NFKC) AS name
+    TRIM(REGEXP_REPLACE(NORMALIZE_AND_CASEFOLD(first_name, NFKC), r'[^\pL\pM]+', ' ')) AS first_name,
+    TRIM(REGEXP_REPLACE(NORMALIZE_AND_CASEFOLD(last_name, NFKC), r'[^\pL\pM]+', ' ')) AS last_name
   FROM staging.hubspot__contacts
   WHERE first_name IS NOT NULL AND last_name IS NOT NULL AND NOT is_deleted
+),
+
+spelled AS (
+  SELECT
+    value,
+    CONCAT(first_name, ' ', last_name) AS name
+  FROM people
+  UNION DISTINCT
+  SELECT
+    value,
+    CONCAT(last_name, ' ', first_name) AS name
+  FROM people
+  UNION DISTINCT
+  SELECT
+    value,
+    CONCAT(SUBSTR(first_name, 1, 1), ' ', last_name) AS name
+  FROM people
 )
 
 SELECT
   'zendesk_user_id' AS left_kind,
   CONCAT(users._account, '/', users.zendesk_user_id) AS left_value,
   'hubspot_contact_id' AS right_kind,
-  people.value AS right_value,
+  spelled.value AS right_value,
   COALESCE(users.updated_at, users._extracted_at) AS seen_at,
   users._seq,
   users._key
 FROM staging.zendesk__users AS users
-INNER JOIN people ON NORMALIZE_AND_CASEFOLD(TRIM(users.full_name), NFKC) = people.name
-WHERE users.email IS NULL AND users.user_id IS NULL AND NOT users.is_deleted
+INNER JOIN spelled
+  ON TRIM(REGEXP_REPLACE(NORMALIZE_AND_CASEFOLD(users.full_name, NFKC), r'[^\pL\pM]+', ' ')) = spelled.name
+WHERE users.email IS NULL AND users.user_id IS NULL AND NOT users.is_deleted AND spelled.name LIKE '_% _%'
