@@ -24,7 +24,6 @@ SENT = (
 
 
 @pytest.mark.long
-@pytest.mark.weekly
 def test_killed_on_bigquery_and_run_again_the_main_job_ends_in_the_same_rows_as_on_duckdb(tmp_path: Path) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     with company(tmp_path / "company", now=now) as started:
