@@ -227,6 +227,14 @@ def source_check(name: str, account: Annotated[str, typer.Option(help="account o
         raise typer.Exit(WRONG)
 
 
+@source_app.command("docs")
+def source_docs() -> None:
+    """Write docs/sources: for each source its connection, streams, limits and what it does not bring."""
+    from include.connect.source_page import FOLDER, write
+
+    out.print(f"{write()} pages: {FOLDER}", soft_wrap=True)
+
+
 @segment_app.command("preview")
 def segment_preview(
     name: str, sql: Annotated[bool, typer.Option("--sql", help="print the query for the BigQuery console")] = False

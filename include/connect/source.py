@@ -175,6 +175,7 @@ class Source:
         is_key_refused: tells refused credentials by the body, for a vendor whose status says something else.
         is_quota_used_up: tells a used-up daily quota from ordinary throttling in a 429 (headers, body).
         webhook: what the vendor sends by itself, taken by the collector.
+        not_covered: what the vendor has and this source does not bring, for people.
     """
 
     name: str
@@ -193,6 +194,7 @@ class Source:
     is_key_refused: Callable[[bytes], bool] | None = None
     is_quota_used_up: Callable[[Mapping[str, str], bytes], bool] | None = None
     webhook: Webhook | None = None
+    not_covered: str = ""
 
     def stream(self, name: str) -> Stream:
         """The stream of that name.

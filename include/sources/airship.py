@@ -16,6 +16,7 @@ SOURCE = Source(
     headers={"Accept": "application/vnd.urbanairship+json; version=3"},
     budget=Rate(10),  # the vendor publishes none
     docs_url="https://docs.airship.com/api/ua/",
+    not_covered="Pushes and their reports; what devices do with a push comes by the webhook.",
     webhook=Webhook(
         "airship_events",
         SharedToken(),

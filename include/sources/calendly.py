@@ -47,6 +47,7 @@ SOURCE = Source(
     pages=PAGES,
     budget=Rate(500, seconds=60),  # per user on paid plans; 50 on the free one: rate_limit in the extra
     docs_url="https://developer.calendly.com/api-docs",
+    not_covered="Event types, routing forms and the organization's members.",
     webhook=Webhook(
         "calendly_events",
         HmacSignature("calendly-webhook-signature", signs="{timestamp}.{body}", timestamp="t", is_resigned=True),

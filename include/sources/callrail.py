@@ -24,6 +24,7 @@ SOURCE = Source(
     auth=HeaderAuth('Token token="{password}"'),
     budget=Rate(1000, seconds=3600, burst=100),  # and 10,000 a day; no rate headers, no Retry-After
     docs_url="https://apidocs.callrail.com/",
+    not_covered="Recordings, transcripts, text messages and form submissions.",
     webhook=Webhook(
         "callrail_events",
         # `timestamp` in the body is the start of the call, which a later change repeats: it cannot bound the age.

@@ -107,6 +107,7 @@ SOURCE = Source(
     headers={"Api-Username": "system"},
     budget=Rate(60, seconds=60),
     docs_url="https://docs.discourse.org/",
+    not_covered="Private messages, likes, groups and badges; posts that change after a day keep their first text.",
     streams=(
         Stream(
             "users",

@@ -175,6 +175,7 @@ SOURCE = Source(
     is_bare_403_throttling=True,
     is_quota_used_up=is_daily_quota,
     docs_url="https://developers.hubspot.com/docs/api/crm/",
+    not_covered="Custom objects, tickets, engagements (calls, mails, notes) and events of marketing mail.",
     webhook=Webhook(
         "hubspot_events",
         HmacSignature(

@@ -92,6 +92,7 @@ SOURCE = Source(
     headers={"Intercom-Version": "2.14"},
     budget=Rate(1600, seconds=10),  # 10,000 a minute, granted in slices of ten seconds
     docs_url="https://developers.intercom.com/docs/references/rest-api/api.intercom.io",
+    not_covered="Companies, tickets and help articles.",
     streams=(
         Stream(
             "contacts",

@@ -49,6 +49,7 @@ SOURCE = Source(
     auth=BasicAuth(user="{login}", password="{password}"),
     budget=Rate(10),  # the vendor publishes none for API tokens: it answers 429 and says how long to wait
     docs_url="https://developer.atlassian.com/cloud/jira/platform/rest/v3/",
+    not_covered="Comments, worklogs and change histories.",
     streams=(
         Stream(
             "users",

@@ -28,6 +28,7 @@ SOURCE = Source(
     budget=Connections(10),  # vendor limit: 10 simultaneous connections; no rate headers
     is_bare_403_throttling=True,
     docs_url="https://mailchimp.com/developer/marketing/api/",
+    not_covered="Campaigns, their reports, and what members opened or clicked.",
     webhook=Webhook(
         "mailchimp_events",
         HmacSignature("x-mailchimp-signature", signs="{timestamp}.{body}", timestamp="t", is_resigned=True),

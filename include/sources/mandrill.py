@@ -205,6 +205,7 @@ SOURCE = Source(
     budget=Rate(10),  # searches have a limit of their own; the vendor publishes no other
     is_key_refused=is_key_refused,
     docs_url="https://mailchimp.com/developer/transactional/api/",
+    not_covered="Bodies of messages, and those older than 30 days at the first run.",
     webhook=Webhook(
         "mandrill_events",
         HmacSignature("x-mandrill-signature", signs="{url}{form}", digest="sha1", encoding="base64"),

@@ -218,6 +218,7 @@ SOURCE = Source(
     budget=Connections(5),  # calls are limited per day, and to 25 that last longer than 20 s at a time
     is_quota_used_up=is_daily_quota,
     docs_url="https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/",
+    not_covered="Custom objects, cases and files.",
     streams=(
         Objects(
             "Account", ("Name", "Type", "Industry", "Website", "Phone", "NumberOfEmployees", "MasterRecordId")

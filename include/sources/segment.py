@@ -10,6 +10,7 @@ SOURCE = Source(
     name="segment",
     title="Segment",
     docs_url="https://segment.com/docs/connections/storage/warehouses/schema/",
+    not_covered="Groups, screens and the tables that Segment makes for each event's name.",
     # Rows become visible when their load job ends; loads that started before a run may end after it.
     tables=WarehouseTables(cursor="loaded_at", lookback=timedelta(hours=1)),
     streams=tuple(

@@ -88,6 +88,7 @@ SOURCE = Source(
     auth=BearerAuth("{password}"),
     budget=Rate(200, seconds=60),
     docs_url="https://www.twilio.com/docs/sendgrid/api-reference",
+    not_covered="Statistics of campaigns; what happened to each mail comes by the webhook.",
     webhook=Webhook(
         "sendgrid_events",
         EcdsaSignature(

@@ -299,6 +299,7 @@ SOURCE = Source(
     auth=HeaderAuth(name="X-Shopify-Access-Token"),
     budget=Connections(4),  # what limits is the cost of queries: 100 points a second, more on larger plans
     docs_url="https://shopify.dev/docs/api/admin-graphql",
+    not_covered="Products, stock, draft orders and the lines of refunds.",
     webhook=Webhook(
         "shopify_events",
         HmacSignature("x-shopify-hmac-sha256", encoding="base64"),

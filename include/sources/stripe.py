@@ -130,6 +130,7 @@ SOURCE = Source(
     pages=PAGES,
     budget=Rate(25, seconds=1),  # a sandbox's; live accounts have 100: rate_limit in the extra
     docs_url="https://docs.stripe.com/api",
+    not_covered="Subscriptions, invoices, disputes and refunds on their own; a charge says what of it was given back.",
     webhook=Webhook(
         "stripe_events",
         HmacSignature("stripe-signature", signs="{timestamp}.{body}", timestamp="t", is_resigned=True),

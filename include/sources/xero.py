@@ -61,6 +61,7 @@ SOURCE = Source(
     budget=Rate(60, seconds=60),  # per organisation, as are 5,000 calls a day
     is_quota_used_up=is_daily_quota,
     docs_url="https://developer.xero.com/documentation/api/accounting/overview",
+    not_covered="Credit notes, bank transactions, quotes and journals.",
     streams=(
         entities(
             "Contacts", "ContactID", "Customers and suppliers, archived and merged ones marked", includeArchived=True

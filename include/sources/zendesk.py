@@ -54,6 +54,7 @@ SOURCE = Source(
     auth=BasicAuth(user="{login}/token", password="{password}"),
     budget=Rate(200, seconds=60),  # the Team plan's; higher plans: rate_limit in the extra
     docs_url="https://developer.zendesk.com/api-reference/",
+    not_covered="Comments, satisfaction ratings, chats and calls.",
     streams=(
         Stream("tickets", read=export("tickets"), description="Tickets, deleted ones marked"),
         Stream("users", read=export("users"), description="Agents and end users"),
