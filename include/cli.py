@@ -214,16 +214,29 @@ def source_list() -> None:
 
 
 @source_app.command("check")
-def source_check(name: str, account: Annotated[str, typer.Option(help="account of the connection")] = "main") -> None:
+def source_check(
+    name: Annotated[str | None, typer.Argument(help="source; none with --all")] = None,
+    account: Annotated[str, typer.Option(help="account of the connection")] = "main",
+    every: Annotated[bool, typer.Option("--all", help="every account that STITCHLINE_SOURCES switches on")] = False,
+) -> None:
     """Try the connection, the credentials and the first page of every stream; nothing is written."""
+    from rich.table import Table
+
     from include.connect.check import check
     from include.sources import get_source
+    from include.wiring import enabled_accounts
 
+    if every == (name is not None):
+        raise typer.BadParameter("name one source, or say --all")
     settings = _settings(None)
-    results = check(get_source(name), account, settings)
-    for result in results:
-        out.print(f"{'ok ' if result.ok else 'BAD'} {result.check}: {result.detail}", soft_wrap=True)
-    if not all(result.ok for result in results):
+    table = Table("source", "account", "check", "", "what was seen")
+    all_ok = True
+    for source, whose in enabled_accounts(settings) if name is None else [(name, account)]:
+        for result in check(get_source(source), whose, settings):
+            table.add_row(source, whose, result.check, "ok" if result.ok else "BAD", result.detail)
+            all_ok = all_ok and result.ok
+    out.print(table)
+    if not all_ok:
         raise typer.Exit(WRONG)
 
 

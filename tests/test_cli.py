@@ -73,6 +73,13 @@ def test_a_missing_connection_says_how_to_make_it(stitchline: Command) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_all_that_is_switched_on_is_tried(stitchline: Command) -> None:
+    done = stitchline("source", "check", "--all", STITCHLINE_SOURCES="stripe,zendesk:eu")
+    assert done.returncode == 2
+    assert "AIRFLOW_CONN_STRIPE" in done.stdout
+    assert "AIRFLOW_CONN_ZENDESK__EU" in done.stdout
+
+
 def test_a_segment_pastes_into_the_bigquery_console(stitchline: Command) -> None:
     done = stitchline("segment", "preview", "at_risk_customers", "--sql")
     assert done.returncode == 0
