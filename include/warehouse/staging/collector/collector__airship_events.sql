@@ -4,7 +4,7 @@ columns:
   event_id: Airship's id of the event.
   airship_channel_id: The app or browser; `airship_channel_id` of staging.airship__channels.
   user_id: The website's user id of whoever was signed in there (the named user).
-  kind: Airship's type in lower case, such as send, open, first_open, uninstall, or custom for what the app itself tells.
+  kind: Airship's type in lower case, such as send, open, uninstall, or custom for what the app itself tells.
   name: What the app calls a custom event.
   push_id: The push it is about, or that led to it.
   ts: When it happened on the device, UTC; when it was received here, where Airship does not say.

@@ -188,7 +188,8 @@ told AS (
       WHEN 'Subscription'
         THEN
           IF(
-            JSON_VALUE(_payload, '$.event.subscription.newTopicPreferences.unsubscribeAll') = 'true', 'unsubscribed', NULL
+            JSON_VALUE(_payload, '$.event.subscription.newTopicPreferences.unsubscribeAll') = 'true',
+            'unsubscribed', NULL
           )
     END AS kind,
     email,
