@@ -178,6 +178,19 @@ def test_a_subscription_is_confirmed_once_it_is_known_to_be_ours(tmp_path: Path)
     receiving(tmp_path, test)
 
 
+def test_an_event_of_ses_is_taken_out_of_its_envelope_and_a_note_about_the_topic_is_none() -> None:
+    split = webhooks()["ses"].split
+    event = {"eventType": "Open", "mail": {"destination": ["a@oak.example"]}}
+    envelope = sns_envelope("Notification", json.dumps(event, indent=1) + "\n", AT)
+
+    [record] = split(one([envelope])).records
+    told = {name: envelope[name] for name in ("MessageId", "Timestamp", "TopicArn")}
+    assert json.loads(bytes(record)) == {**told, "event": event}
+    assert b"\n" not in bytes(record)
+    for note in ("Successfully validated SNS topic for Amazon SES event publishing.", "5", "{}, {}", ""):
+        assert split(one([sns_envelope("Notification", note, AT)])).records == []
+
+
 @pytest.mark.parametrize(
     "url", ["https://sns.eu-west-1.amazonaws.com/a.pem", "https://sns.cn-north-1.amazonaws.com.cn/a"]
 )

@@ -1,8 +1,8 @@
-"""Amazon SES through SNS: what became of each message; `Message` is the event as text."""
+"""Amazon SES through SNS: what became of each message; SNS's envelope carries the event as text."""
 
-import json
+import msgspec
 
-from include.connect.records import Body
+from include.connect.records import Body, BrokenAnswer
 from include.connect.signatures import (
     Refused,
     SnsSignature,
@@ -25,13 +25,21 @@ def confirm_url(body: bytes) -> str | None:
 
 
 def events(body: bytes) -> Body:
-    """The envelope, if it holds an event; what SNS and SES say of the topic itself is plain text, and nobody's."""
-    envelope = one_object(body)
+    """The event that the envelope carries as text, and what of the envelope says which it is.
+
+    What SNS and SES say of the topic itself is no event: plain text, which is about nobody.
+    """
+    message = sns_message(body)
+    told = b",".join(
+        b"%b:%b" % (msgspec.json.encode(name), msgspec.json.encode(message.get(name)))
+        for name in ("MessageId", "Timestamp", "TopicArn")
+    )
     try:
-        event = json.loads(json.loads(body)["Message"])
-    except (ValueError, KeyError, TypeError):
-        event = None
-    return envelope if isinstance(event, dict) else Body([], [], {}, b"")
+        event = one_object(str(message.get("Message")).encode())
+    except BrokenAnswer:
+        return Body([], [], {}, b"")
+    found = [b'{%b,"event":%b}' % (told, bytes(record)) for record in event.records if bytes(record)[:1] == b"{"]
+    return Body(list(found), event.rejected, {}, b"")
 
 
 WEBHOOK = Webhook(
@@ -42,5 +50,5 @@ WEBHOOK = Webhook(
     timestamp="Timestamp",
     certificate_url=sns_certificate_url,
     confirm_url=confirm_url,
-    description="SNS envelopes with one SES event each; one event may name several recipients",
+    description="SES events, taken out of their SNS envelopes; one event may name several recipients",
 )

@@ -144,15 +144,19 @@ recorded AS (
     ts,
     CAST(NULL AS STRING) AS anonymous_id,
     CASE kind
-      WHEN 'sent' THEN 'received_push'
-      WHEN 'read' THEN 'read_push'
-      WHEN 'custom' THEN LOWER(REGEXP_REPLACE(COALESCE(name, kind), r'[^a-zA-Z0-9]+', '_'))
-      ELSE CONCAT(kind, '_app')
+      WHEN 'send' THEN 'received_push'
+      WHEN 'rich_read' THEN 'read_push'
+      WHEN 'open' THEN 'opened_app'
+      WHEN 'first_open' THEN 'installed_app'
+      WHEN 'uninstall' THEN 'uninstalled_app'
+      ELSE LOWER(REGEXP_REPLACE(name, r'[^a-zA-Z0-9]+', '_'))
     END AS activity,
     'airship' AS source,
     TO_JSON_STRING(STRUCT(name AS name, push_id AS push_id)) AS feature_json,
     CAST(NULL AS STRING) AS link
   FROM staging.collector__airship_events
+  WHERE
+    kind IN ('send', 'rich_read', 'open', 'first_open', 'uninstall') OR (kind = 'custom' AND name IS NOT NULL)
   UNION ALL
   SELECT
     mails.event_id AS activity_id,

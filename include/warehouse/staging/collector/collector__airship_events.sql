@@ -1,10 +1,10 @@
 /*
-title: What apps and pushes did, one row per event of Airship's stream; changes of tags and places stay raw.
+title: What apps and pushes did, one row per event of Airship's stream.
 columns:
   event_id: Airship's id of the event.
   airship_channel_id: The app or browser; `airship_channel_id` of staging.airship__channels.
   user_id: The website's user id of whoever was signed in there (the named user).
-  kind: sent, read, opened, installed, uninstalled, or custom for what the app itself tells.
+  kind: Airship's type in lower case, such as send, open, uninstall, or custom for what the app itself tells.
   name: What the app calls a custom event.
   push_id: The push it is about, or that led to it.
   ts: When it happened on the device, UTC; when it was received here, where Airship does not say.
@@ -23,14 +23,7 @@ SELECT
     JSON_VALUE(_payload, '$.device.web_channel')
   ) AS airship_channel_id,
   NULLIF(JSON_VALUE(_payload, '$.device.named_user_id'), '') AS user_id,
-  CASE JSON_VALUE(_payload, '$.type')
-    WHEN 'SEND' THEN 'sent'
-    WHEN 'RICH_READ' THEN 'read'
-    WHEN 'OPEN' THEN 'opened'
-    WHEN 'FIRST_OPEN' THEN 'installed'
-    WHEN 'UNINSTALL' THEN 'uninstalled'
-    ELSE 'custom'
-  END AS kind,
+  LOWER(NULLIF(JSON_VALUE(_payload, '$.type'), '')) AS kind,
   NULLIF(JSON_VALUE(_payload, '$.body.name'), '') AS name,
   COALESCE(
     JSON_VALUE(_payload, '$.body.push_id'), JSON_VALUE(_payload, '$.body.triggering_push.push_id')
@@ -38,4 +31,3 @@ SELECT
   COALESCE(SAFE_CAST(JSON_VALUE(_payload, '$.occurred') AS TIMESTAMP), _extracted_at) AS ts,
   FALSE AS is_deleted
 FROM raw.collector__airship_events
-WHERE JSON_VALUE(_payload, '$.type') IN ('SEND', 'RICH_READ', 'OPEN', 'FIRST_OPEN', 'UNINSTALL', 'CUSTOM')

@@ -24,11 +24,8 @@ ses AS (
     _key,
     _seq,
     _extracted_at,
-    JSON_VALUE(_payload, '$.Message') AS message,
-    COALESCE(
-      JSON_VALUE(JSON_VALUE(_payload, '$.Message'), '$.eventType'),
-      JSON_VALUE(JSON_VALUE(_payload, '$.Message'), '$.notificationType')
-    ) AS event
+    _payload,
+    COALESCE(JSON_VALUE(_payload, '$.event.eventType'), JSON_VALUE(_payload, '$.event.notificationType')) AS event
   FROM raw.collector__ses_events
 ),
 
@@ -38,23 +35,23 @@ ses_recipients AS (
     _key,
     _seq,
     _extracted_at,
-    message,
+    _payload,
     event,
     COALESCE(JSON_VALUE(recipient, '$.emailAddress'), JSON_VALUE(recipient, '$')) AS email
   FROM
     ses,
     UNNEST(
       CASE event
-        WHEN 'Bounce' THEN JSON_QUERY_ARRAY(message, '$.bounce.bouncedRecipients')
-        WHEN 'Complaint' THEN JSON_QUERY_ARRAY(message, '$.complaint.complainedRecipients')
-        WHEN 'Delivery' THEN JSON_QUERY_ARRAY(message, '$.delivery.recipients')
-        ELSE JSON_QUERY_ARRAY(message, '$.mail.destination')
+        WHEN 'Bounce' THEN JSON_QUERY_ARRAY(_payload, '$.event.bounce.bouncedRecipients')
+        WHEN 'Complaint' THEN JSON_QUERY_ARRAY(_payload, '$.event.complaint.complainedRecipients')
+        WHEN 'Delivery' THEN JSON_QUERY_ARRAY(_payload, '$.event.delivery.recipients')
+        ELSE JSON_QUERY_ARRAY(_payload, '$.event.mail.destination')
       END
     ) AS recipient
   -- Of a mail to several, nobody can say who opened it.
   WHERE
     event IN ('Bounce', 'Complaint', 'Delivery')
-    OR ARRAY_LENGTH(JSON_QUERY_ARRAY(message, '$.mail.destination')) = 1
+    OR ARRAY_LENGTH(JSON_QUERY_ARRAY(_payload, '$.event.mail.destination')) = 1
 ),
 
 -- Opens and clicks of Mandrill come by webhook and in the list of messages; the second says which it was.
@@ -186,30 +183,31 @@ told AS (
       WHEN 'Delivery' THEN 'delivered'
       WHEN 'Open' THEN 'opened'
       WHEN 'Click' THEN 'clicked'
-      WHEN 'Bounce' THEN IF(JSON_VALUE(message, '$.bounce.bounceType') = 'Permanent', 'bounced', NULL)
+      WHEN 'Bounce' THEN IF(JSON_VALUE(_payload, '$.event.bounce.bounceType') = 'Permanent', 'bounced', NULL)
       WHEN 'Complaint' THEN 'reported_spam'
       WHEN 'Subscription'
         THEN
           IF(
-            JSON_VALUE(message, '$.subscription.newTopicPreferences.unsubscribeAll') = 'true', 'unsubscribed', NULL
+            JSON_VALUE(_payload, '$.event.subscription.newTopicPreferences.unsubscribeAll') = 'true',
+            'unsubscribed', NULL
           )
     END AS kind,
     email,
     CAST(NULL AS STRING) AS email_sha256,
     CAST(NULL AS STRING) AS list_id,
-    JSON_VALUE(message, '$.mail.messageId') AS message_id,
-    JSON_VALUE(message, '$.mail.tags.campaign[0]') AS campaign,
-    JSON_VALUE(message, '$.click.link') AS url,
+    JSON_VALUE(_payload, '$.event.mail.messageId') AS message_id,
+    JSON_VALUE(_payload, '$.event.mail.tags.campaign[0]') AS campaign,
+    JSON_VALUE(_payload, '$.event.click.link') AS url,
     FALSE AS is_machine,
     SAFE_CAST(
       COALESCE(
-        JSON_VALUE(message, '$.delivery.timestamp'),
-        JSON_VALUE(message, '$.open.timestamp'),
-        JSON_VALUE(message, '$.click.timestamp'),
-        JSON_VALUE(message, '$.bounce.timestamp'),
-        JSON_VALUE(message, '$.complaint.timestamp'),
-        JSON_VALUE(message, '$.subscription.timestamp'),
-        JSON_VALUE(message, '$.mail.timestamp')
+        JSON_VALUE(_payload, '$.event.delivery.timestamp'),
+        JSON_VALUE(_payload, '$.event.open.timestamp'),
+        JSON_VALUE(_payload, '$.event.click.timestamp'),
+        JSON_VALUE(_payload, '$.event.bounce.timestamp'),
+        JSON_VALUE(_payload, '$.event.complaint.timestamp'),
+        JSON_VALUE(_payload, '$.event.subscription.timestamp'),
+        JSON_VALUE(_payload, '$.event.mail.timestamp')
       ) AS TIMESTAMP
     ) AS ts
   FROM ses_recipients

@@ -93,7 +93,7 @@ SELECT
     WHEN
       original_at BETWEEN TIMESTAMP '1970-01-01 00:00:00+00' AND TIMESTAMP '2200-01-01 00:00:00+00'
       AND sent_at BETWEEN TIMESTAMP '1970-01-01 00:00:00+00' AND TIMESTAMP '2200-01-01 00:00:00+00'
-      THEN TIMESTAMP_SUB(_extracted_at, INTERVAL TIMESTAMP_DIFF(sent_at, original_at, MILLISECOND) MILLISECOND)
+      THEN TIMESTAMP_SUB(_extracted_at, INTERVAL TIMESTAMP_DIFF(sent_at, original_at, MICROSECOND) MICROSECOND)
     ELSE COALESCE(original_at, _extracted_at)
   END AS ts,
   _extracted_at AS received_at,
