@@ -10,11 +10,10 @@ from recorder import Replay
 from zetasql_service import Refused
 
 from include.settings import ROOT
-from include.sources import all_sources
 from include.warehouse import models
 from include.warehouse.identity.evidence import EVIDENCE, rules
 from include.warehouse.identity.tables import TABLES as STITCHED
-from include.warehouse.schema import OPS, raw_table
+from include.warehouse.schema import OPS, raw_tables
 
 CLOCK = {"as_of": typed("TIMESTAMP"), "timezone": typed("STRING"), "space": typed("STRING")}
 """Types of the parameters that every SQL file may use."""
@@ -39,7 +38,7 @@ def sql_files() -> dict[str, Path]:
 def analyzed() -> tuple[Catalog, dict[str, str]]:
     """The catalog with every table, and table -> what ZetaSQL says against its file; lines are the file's."""
     client = AnalyzingClient()
-    raw = [raw_table(source.name, stream.name) for source in all_sources().values() for stream in source.streams]
+    raw = raw_tables()
     Replay(client).engine().ensure([*raw, *OPS, EVIDENCE, *STITCHED])
     said = {}
     for table, path in sql_files().items():
