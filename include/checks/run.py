@@ -18,6 +18,8 @@ from include.connect.errors import CheckFailed, FixSettings
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Engine
+from include.warehouse.models import staging_models
+from include.warehouse.stage import latest_loads
 
 log = logging.getLogger(__name__)
 RUNBOOK = "docs/runbooks/check-failed.md"
@@ -70,7 +72,7 @@ def check_tables(
         engine: the warehouse, in no transaction.
         run: its clock decides freshness and is noted with the results.
         settings: where Data Docs go.
-        tables: which to check; by default every table with a suite whose source was ever loaded.
+        tables: which to check; by default every one with a suite for which anything was ever loaded.
         suites: by default those under `great_expectations/suites`.
 
     Raises:
@@ -116,8 +118,12 @@ def _choose(engine: Engine, suites: Mapping[str, Suite], tables: Sequence[str] |
                 fix=f"Write great_expectations/suites/{unknown[0].replace('.', '/')}.py.",
             )
         return {table: suites[table] for table in tables}
-    loaded = {str(row["source"]) for row in engine.query("SELECT DISTINCT source FROM ops.loads")}
-    return {table: suite for table, suite in suites.items() if suite.source in loaded}
+    loaded = latest_loads(engine)
+    return {
+        model.name: suites[model.name]
+        for model in staging_models()
+        if model.name in suites and model.reads & loaded.keys()
+    }
 
 
 def _count(engine: Engine, tables: Iterable[str]) -> dict[str, int]:

@@ -101,7 +101,7 @@ class Suite:
 
 
 def staged(
-    table: str, *, types: Mapping[str, str], key: str, expectations: Sequence[Expectation], max_age: timedelta
+    table: str, *, types: Mapping[str, str], key: str, expectations: Sequence[Expectation], max_age: timedelta | None
 ) -> Suite:
     """What every staging table promises (columns, one row per key, freshness, volume), and what is its own.
 
@@ -110,7 +110,7 @@ def staged(
         types: its own columns with their types.
         key: the vendor's id column.
         expectations: what else must hold.
-        max_age: how old the last complete load may be.
+        max_age: how old the last complete load may be; None for what comes only when something happens.
     """
     machinery = {"_account": "STRING", "_key": "STRING", "_seq": "INT64", "_extracted_at": "TIMESTAMP"}
     every: tuple[Expectation, ...] = (
@@ -118,7 +118,7 @@ def staged(
         Unique(("_account", "_key")),
         not_null(key),
         not_null("_extracted_at"),
-        Freshness(max_age),
+        *([Freshness(max_age)] if max_age is not None else []),
         Volume(),
     )
     return Suite(f"staging.{table}", (*every, *expectations))

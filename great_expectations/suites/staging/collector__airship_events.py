@@ -1,13 +1,11 @@
 """What apps and pushes did; without a channel an event belongs to nobody."""
 
-from datetime import timedelta
-
 from include.checks.suite import WARNING, not_in_future, not_null, staged
 
 SUITE = staged(
     "collector__airship_events",
     key="event_id",
-    max_age=timedelta(hours=26),
+    max_age=None,
     types={
         "event_id": "STRING",
         "airship_channel_id": "STRING",

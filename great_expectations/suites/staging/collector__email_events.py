@@ -1,13 +1,11 @@
 """What became of mails; refusals are read from here, so one of an unknown kind would be mail to who said no."""
 
-from datetime import timedelta
-
 from include.checks.suite import accepted_values, matches_email, not_in_future, row_condition, staged
 
 SUITE = staged(
     "collector__email_events",
     key="event_id",
-    max_age=timedelta(hours=26),
+    max_age=None,
     types={
         "event_id": "STRING",
         "source": "STRING",
