@@ -165,7 +165,7 @@ def increment(
 
     with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as folder:
         shares = measure(edges, repeats, Path(folder), memory, typer.echo)
-    typer.echo(f"median {100 * statistics.median(shares):.1f}% of the full run")
+    typer.echo(f"median {100 * statistics.median(shares):.1f}% of the full run's processor seconds")
 
 
 @identity_app.command()

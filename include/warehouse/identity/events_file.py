@@ -16,7 +16,7 @@ from include.warehouse.duckdb import DuckDBEngine
 from include.warehouse.identity.kinds import DEFAULT, Limits, kind_of, kind_of_column
 from include.warehouse.identity.normalize import normalized
 from include.warehouse.identity.overrides import Overrides
-from include.warehouse.identity.stitch import StitchSummary, refusals, stitch
+from include.warehouse.identity.stitch import StitchSummary, stitch
 
 EVENT_COLUMNS = ("event_id", "eventid", "message_id", "messageid", "id")
 TIME_COLUMNS = (
@@ -85,7 +85,7 @@ def stitch_csv(
         here = engine.at("csv")
         _write_inputs(here, header, kinds)
         summary = stitch(here, Run("csv", datetime(1970, 1, 1, tzinfo=UTC), "csv", "csv"), None, overrides, limits)
-        refused = refusals(here)
+        refused = _refusals(here)
         _write(engine, target)
     finally:
         engine.connection.close()
@@ -239,6 +239,23 @@ def _write_inputs(engine: DuckDBEngine, header: list[str], kinds: dict[int, str]
         FROM scratch.combinations AS c
         WHERE first_name IS NOT NULL AND {value} IS NOT NULL""")
     engine.execute("DROP TABLE scratch.combinations")
+
+
+def _refusals(engine: DuckDBEngine) -> dict[str, int]:
+    """What joined nobody, by reason: values, and for `over_limit` links.
+
+    A link is over a limit where both its ends are somebody's, and one person with both would hold more identifiers
+    of a kind than anybody has, or two that must stay apart.
+    """
+    found = engine.query("""
+        SELECT reason, COUNT(*) AS n FROM identity.blocked_values AS b WHERE met > 1 GROUP BY reason
+        UNION ALL
+        SELECT 'over_limit' AS reason, COUNT(*) AS n
+        FROM scratch.edges AS e
+        INNER JOIN scratch.person AS x ON x.node = e.a
+        INNER JOIN scratch.person AS y ON y.node = e.b AND y.label <> x.label
+        ORDER BY n DESC, reason""")
+    return {str(row["reason"]): int(row["n"]) for row in found if row["n"]}
 
 
 def _write(engine: DuckDBEngine, path: Path) -> None:

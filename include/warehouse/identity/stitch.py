@@ -202,23 +202,6 @@ def _write_links(engine: Engine) -> None:
         WHERE NOT f.is_inferred OR x.is_inferred OR y.is_inferred""")
 
 
-def refusals(engine: Engine) -> dict[str, int]:
-    """What joined nobody in the generation just stitched, by reason: values, and for `over_limit` links.
-
-    A link is over a limit where both its ends are somebody's, and one person with both would hold more identifiers
-    of a kind than anybody has, or two that must stay apart.
-    """
-    found = engine.query("""
-        SELECT reason, COUNT(*) AS n FROM identity.blocked_values AS b WHERE met > 1 GROUP BY reason
-        UNION ALL
-        SELECT 'over_limit' AS reason, COUNT(*) AS n
-        FROM scratch.edges AS e
-        INNER JOIN scratch.person AS x ON x.node = e.a
-        INNER JOIN scratch.person AS y ON y.node = e.b AND y.label <> x.label
-        ORDER BY n DESC, reason""")
-    return {str(row["reason"]): int(row["n"]) for row in found if row["n"]}
-
-
 def summary(engine: Engine, run: Run) -> StitchSummary:
     """A stitched generation in numbers."""
     changes = engine.query(
