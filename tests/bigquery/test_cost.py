@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,25 +68,30 @@ def test_a_dry_run_is_sent_and_writes_nothing(engine: BigQueryEngine) -> None:
         engine.estimate("SELECT no_such_column FROM ops.loads")
 
 
-def test_the_command_prints_a_bill_and_changes_nothing(
-    engine: BigQueryEngine, emulator: str, project: str, tmp_path: Path
-) -> None:
-    before = {dataset: engine.tables(dataset) for dataset in ("parts", "generations", "segments", "staging")}
+def bill(emulator: str, project: str, folder: Path, *words: str, code: Path = ROOT) -> subprocess.CompletedProcess[str]:
     connection = {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": project}}
-    done = subprocess.run(
-        [sys.executable, "-m", "include.cli", "models", "cost", "--runs-per-day", "48", *ASKED],
+    return subprocess.run(
+        [sys.executable, "-m", "include.cli", "models", "cost", *words],
         env={
             **os.environ,
-            "STITCHLINE_HOME": str(tmp_path / "home"),
+            "STITCHLINE_HOME": str(folder / "home"),
             "STITCHLINE_WAREHOUSE": "bigquery",
             "BIGQUERY_EMULATOR_HOST": emulator,
             "AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT": json.dumps(connection),
         },
-        cwd=ROOT,
+        cwd=code,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_the_command_prints_a_bill_and_changes_nothing(
+    engine: BigQueryEngine, emulator: str, project: str, tmp_path: Path
+) -> None:
+    before = {dataset: engine.tables(dataset) for dataset in ("parts", "generations", "segments", "staging")}
+
+    done = bill(emulator, project, tmp_path, "--runs-per-day", "48", *ASKED)
 
     assert done.returncode == 0, done.stderr
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
@@ -93,3 +99,17 @@ def test_the_command_prints_a_bill_and_changes_nothing(
     assert "20.0 MiB" in lines["segments.at_risk_customers"]  # two marts, 10 MiB each
     assert "48 runs a day, 6.25 USD per TiB" in done.stdout
     assert {dataset: engine.tables(dataset) for dataset in before} == before
+
+
+def test_the_command_prints_who_is_over_budget_and_fails(
+    engine: BigQueryEngine, emulator: str, project: str, tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "include", tmp_path / "include", ignore=shutil.ignore_patterns("__pycache__"))
+    segment = tmp_path / "include" / "segments" / "at_risk_customers.sql"
+    segment.write_text(segment.read_text().replace("budget: 10 GB", "budget: 10 MB"))
+
+    done = bill(emulator, project, tmp_path, "segments.at_risk_customers", code=tmp_path)
+
+    assert done.returncode == 1, done.stderr
+    assert "20.0 MiB" in done.stdout
+    assert "OVER its budget of 9.5 MiB a run" in done.stdout
