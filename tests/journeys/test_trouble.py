@@ -43,6 +43,7 @@ def company(now: datetime, tmp_path: Path) -> Iterator[Any]:
         yield started
 
 
+@pytest.mark.long
 def test_faulty_vendors_change_nothing(company: Any, tmp_path: Path, calm: dict[str, Any]) -> None:
     faults = {"throttle_every": 7, "retry_after": None, "error_every": 11, "reset_every": 13, "truncate_every": 9}
     company.control("POST", "faults", dict.fromkeys(VENDORS, faults))
@@ -55,6 +56,7 @@ def test_faulty_vendors_change_nothing(company: Any, tmp_path: Path, calm: dict[
         assert duplicate_raw_rows(settings) == 0
 
 
+@pytest.mark.long
 def test_new_and_changed_fields_at_the_vendor_stop_nothing(company: Any, tmp_path: Path) -> None:
     company.control("POST", "faults", {vendor: {"drift": True} for vendor in VENDORS})
     road = Road(tmp_path / "home", company)

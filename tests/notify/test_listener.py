@@ -106,6 +106,7 @@ def test_loading_the_plugin_imports_nothing_of_the_program() -> None:
     assert imported == {"__future__", "typing", "airflow.listeners", "airflow.plugins_manager"}
 
 
+@pytest.mark.long
 def test_airflow_runs_it(tmp_path: Path, slack, store) -> None:
     (tmp_path / "dags").mkdir()
     shutil.copy(HERE / "failing_dag.py", tmp_path / "dags")
