@@ -53,6 +53,13 @@ class PatientClock:
 class Simulator:
     port: int
     known: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    ahead: float = 0.0  # seconds that the world's clock is ahead of the machine's
+
+    def advance(self, days: float, **step: Any) -> Any:
+        """Let time pass in the world, which every test of this process shares."""
+        told = self.control("POST", "advance", {"days": days, **step})
+        self.ahead = datetime.fromisoformat(told["now"]).timestamp() - time.time()
+        return told
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         data = json.dumps(body).encode() if body is not None else None
@@ -102,6 +109,10 @@ class Puller:
         run_now = replace(started, as_of=options.pop("as_of", as_of))
         options.setdefault("connection", self.simulator.connection(name))
         return pull(get_source(name), "main", self.settings, run_now, clock=self.clock, **options)
+
+    def follow(self) -> None:
+        """Go to a minute after the world's time."""
+        self.clock.skipped = max(self.clock.skipped, self.simulator.ahead) + 60
 
     def keys(self, manifests: list[Manifest]) -> dict[str, list[str]]:
         return {manifest.stream: [line["_key"] for line in self.lines(manifest)] for manifest in manifests}

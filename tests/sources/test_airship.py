@@ -18,7 +18,7 @@ def test_a_channel_that_moves_is_seen_although_none_of_its_dates_changes(
     before = {line["_key"]: line["_payload"] for line in pulling.lines(channels)}
     named = set(pulling.keys([users])["named_users"])
     assert {payload["named_user_id"] for payload in before.values()} - {None} == named
-    changing_world.control("POST", "advance", {"days": 0.1})
+    changing_world.advance(0.1)
     again, _ = pulling("airship", "2")
     after = {line["_key"]: line["_payload"] for line in pulling.lines(again)}
     assert after.keys() == before.keys()

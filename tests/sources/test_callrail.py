@@ -15,7 +15,7 @@ def test_what_staff_change_later_is_found_by_reading_a_month_again(changing_worl
     pulling = Puller(changing_world, tmp_path)
     (first,) = pulling("callrail")
     before = {line["_key"]: line["_payload"] for line in pulling.lines(first)}
-    changing_world.control("POST", "advance", {"days": 0.1})
+    changing_world.advance(0.1)
     (second,) = pulling("callrail", "2")
     after = {line["_key"]: line["_payload"] for line in pulling.lines(second)}
     edited = [key for key in after if after[key] != before[key]]

@@ -59,8 +59,8 @@ def test_a_second_run_asks_only_for_what_is_new(name: str, changing_world: Simul
     first = {manifest.stream: manifest for manifest in pulling(name)}
     first_keys = pulling.keys(list(first.values()))
     # Little of both: every source shares this world, and people at risk become fewer with each day and recovery.
-    recovered = changing_world.control("POST", "advance", {"recover": 1, "days": 0.1})["recovered"]
-    pulling.clock.skipped += 0.1 * 86_400 + 60
+    recovered = changing_world.advance(0.1, recover=1)["recovered"]
+    pulling.follow()
     before = changing_world.requests(name)
     second = {manifest.stream: manifest for manifest in pulling(name, "2")}
     asked = changing_world.requests(name) - before

@@ -36,8 +36,8 @@ def test_a_conversation_that_is_opened_again_comes_again(changing_world: Simulat
     pulling = Puller(changing_world, tmp_path)
     (first,) = pulling("intercom", stream="conversations")
     before = {line["_key"]: line["_payload"] for line in pulling.lines(first)}
-    changing_world.control("POST", "advance", {"days": 0.1})
-    pulling.clock.skipped += 0.1 * 86_400 + 60
+    changing_world.advance(0.1)
+    pulling.follow()
     (second,) = pulling("intercom", "2", stream="conversations")
     reopened = [
         line["_payload"]

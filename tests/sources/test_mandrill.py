@@ -41,8 +41,8 @@ def test_later_opens_are_seen_and_an_address_that_is_let_off_is_gone(changing_wo
     # With a store of its own: the budget in the other one lies in the future of a patient clock.
     elsewhere = Puller(changing_world, tmp_path / "elsewhere")
     asked(changing_world, "mandrill", elsewhere, ("POST", "/rejects/delete.json", call))
-    changing_world.control("POST", "advance", {"days": 0.1})
-    pulling.clock.skipped += 0.1 * 86_400 + 60
+    changing_world.advance(0.1)
+    pulling.follow()
     messages, rejects = pulling("mandrill", "2")
     after = payloads(pulling, messages)
     assert 0 < len(after) < len(before) / 2

@@ -85,8 +85,8 @@ def test_gone_and_merged_records_come_marked(changing_world: Simulator, tmp_path
     assert merged
     assert all(one["IsDeleted"] and not contacts[one["MasterRecordId"]]["MasterRecordId"] for one in merged)
     gone, changed = [key for key, one in contacts.items() if not one["IsDeleted"]][:2]
-    pulling.clock.skipped += 3600
-    changing_world.control("POST", "advance", {"days": 3600 / 86_400})
+    changing_world.advance(3600 / 86_400)
+    pulling.follow()
     change(changing_world, pulling, "DELETE", f"/sobjects/Contact/{gone}")
     change(changing_world, pulling, "PATCH", f"/sobjects/Contact/{changed}", {"Title": "CFO"})
     (second,) = pulling("salesforce", "2", stream="contacts")

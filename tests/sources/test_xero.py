@@ -41,8 +41,8 @@ def test_refresh_tokens_rotate_and_a_lost_answer_has_half_an_hour(changing_world
     connection = given(changing_world, refresh_token=bought(changing_world, REFRESH_TOKEN)["refresh_token"])
 
     def later(minutes: float) -> None:
-        changing_world.control("POST", "advance", {"days": minutes / 1440})
-        pulling.clock.skipped += minutes * 60
+        changing_world.advance(minutes / 1440)
+        pulling.follow()
 
     def pulled(run: str) -> int:
         return pulling("xero", run, connection=connection, stream="payments")[0].requests
@@ -75,8 +75,8 @@ def test_archived_contacts_and_voided_invoices_come_with_their_change(
     assert all(one["ContactStatus"] == "ARCHIVED" and one["MergedToContactID"] in found for one in merged)
     assert {"VOIDED", "DELETED", "PAID"} <= {line["_payload"]["Status"] for line in pulling.lines(invoices)}
     number = next(key for key, one in found.items() if one["ContactStatus"] == "ACTIVE")
-    pulling.clock.skipped += 3600
-    changing_world.control("POST", "advance", {"days": 3600 / 86_400})
+    changing_world.advance(3600 / 86_400)
+    pulling.follow()
     access = bought(changing_world, REFRESH_TOKEN)["access_token"]
     url = f"http://127.0.0.1:{changing_world.port}/xero/api.xro/2.0/Contacts/{number}"
     change = urllib.request.Request(url, b'{"ContactStatus": "ARCHIVED"}', method="POST")
