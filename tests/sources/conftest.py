@@ -15,7 +15,7 @@ def world() -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def changing_world() -> Iterator[Simulator]:
     """A world that tests move on; each pulls it into a landing of its own first."""
     with simulating("--people", "500") as running:
