@@ -18,7 +18,7 @@ from rich.console import Console
 from include.cli_collector import collector
 from include.cli_identity import identity_app
 from include.cli_models import models_app
-from include.connect.errors import StitchlineError
+from include.connect.errors import FixSettings, StitchlineError
 from include.doctor import doctor
 from include.settings import Settings, read_settings
 
@@ -229,9 +229,14 @@ def source_check(
     if every == (name is not None):
         raise typer.BadParameter("name one source, or say --all")
     settings = _settings(None)
+    chosen = list(enabled_accounts(settings)) if name is None else [(name, account)]
+    if not chosen:
+        raise FixSettings(
+            "no source is switched on", where="STITCHLINE_SOURCES", fix="List sources there, or name one to check."
+        )
     table = Table("source", "account", "check", "", "what was seen")
     all_ok = True
-    for source, whose in enabled_accounts(settings) if name is None else [(name, account)]:
+    for source, whose in chosen:
         for result in check(get_source(source), whose, settings):
             table.add_row(source, whose, result.check, "ok" if result.ok else "BAD", result.detail)
             all_ok = all_ok and result.ok

@@ -80,6 +80,12 @@ def test_all_that_is_switched_on_is_tried(stitchline: Command) -> None:
     assert "AIRFLOW_CONN_ZENDESK__EU" in done.stdout
 
 
+def test_nothing_switched_on_is_no_success(stitchline: Command) -> None:
+    done = stitchline("source", "check", "--all", STITCHLINE_SOURCES="")
+    assert done.returncode == 2
+    assert "STITCHLINE_SOURCES" in done.stderr
+
+
 def test_a_segment_pastes_into_the_bigquery_console(stitchline: Command) -> None:
     done = stitchline("segment", "preview", "at_risk_customers", "--sql")
     assert done.returncode == 0

@@ -105,8 +105,10 @@ def _share(engine: Engine) -> None:
             ELSE 'shared_profile'
           END AS reason,
           CONCAT(
-            CAST(s.people AS STRING), ' people, ',
-            CAST(DATE(n.first_seen_at) AS STRING), ' to ', CAST(DATE(n.last_seen_at) AS STRING)
+            CAST(s.people AS STRING), ' people',
+            COALESCE(
+              CONCAT(', ', CAST(DATE(n.first_seen_at) AS STRING), ' to ', CAST(DATE(n.last_seen_at) AS STRING)), ''
+            )
           ) AS detail,
           s.people AS met
         FROM scratch.shared AS s

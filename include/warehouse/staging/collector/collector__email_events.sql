@@ -126,7 +126,7 @@ told AS (
   SELECT
     _account,
     -- A message is delivered once, and opened at most once in a second.
-    CONCAT(message_id, '/', event, IF(event IN ('open', 'click'), CONCAT('/', happened), '')) AS _key,
+    CONCAT(message_id, '/', event, IF(event IN ('open', 'click'), CONCAT('/', COALESCE(happened, '')), '')) AS _key,
     _seq,
     _extracted_at,
     'mandrill' AS source,
@@ -175,7 +175,7 @@ told AS (
   UNION ALL
   SELECT
     _account,
-    CONCAT(_key, '/', SUBSTR(TO_HEX(SHA256(email)), 1, 32)) AS _key,
+    CONCAT(_key, '/', SUBSTR(TO_HEX(SHA256(COALESCE(email, ''))), 1, 32)) AS _key,
     _seq,
     _extracted_at,
     'ses' AS source,
