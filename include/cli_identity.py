@@ -32,6 +32,7 @@ REFUSED = {
     "shared_phone": "phone numbers of several people",
     "shared_profile": "profiles of several people",
     "shared_device": "devices that several people used",
+    "too_many_devices": "devices beyond what one person has new in a week",
     "over_limit": "links that would have given a person more than anybody has",
 }
 """Why values and links joined nobody, in words."""
@@ -216,13 +217,16 @@ def _identifier(text: str) -> tuple[str | None, str]:
 
 
 def _print_chain(chain: Iterable[Step]) -> None:
+    from include.warehouse.identity.evidence import scores
+    from include.warehouse.identity.inferred import UNSAID
+
     for step in chain:
         if step.note:
             out.print(f"{step.left_kind} {step.left_value}: {step.note}", soft_wrap=True)
             continue
         right = f" = {step.right_kind} {step.right_value}" if step.right_kind else ""
         seen = f", {step.occurrences} times since {step.first_seen_at:%Y-%m-%d}" if step.first_seen_at else ""
-        inferred = ", inferred" if step.is_inferred else ""
+        inferred = f", inferred, score {scores().get(step.rule, UNSAID):g}" if step.is_inferred else ""
         why = f"({step.rule}: {step.source} {step.record_key}{seen}{inferred})"
         out.print(f"{step.left_kind} {step.left_value}{right}  {why}", soft_wrap=True)
 

@@ -12,9 +12,10 @@ from zetasql_service import Refused
 from include.warehouse import models
 from include.warehouse.render import Names, render
 
-BEYOND_ZETASQL = {
-    "rules/zendesk_user_same_name": "Failed to get a normalizer instance",  # the WASM build is without ICU's data
-}
+BEYOND_ZETASQL = dict.fromkeys(
+    ("rules/zendesk_user_same_name", "rules/zendesk_user_same_initial"),
+    "Failed to get a normalizer instance",  # the WASM build is without ICU's data
+)
 """Models that ZetaSQL analyzes but cannot execute -> what it says to each of their cases."""
 
 

@@ -113,7 +113,7 @@ def test_many_merges_stop_the_run_and_the_error_says_what_to_do(company: Company
 def test_many_splits_stop_the_run_and_so_does_a_crowd_under_one_id(company: Company) -> None:
     world = company.world
     for number in range(250):
-        world.event(f"e{number}", ("anonymous_id", f"tab-{number}"), ("user_id", "u1"))
+        world.event(f"e{number}", ("device_id", f"tab-{number}"), ("user_id", "u1"))
     world.see(("hubspot_contact_id", "main/299"), ("user_id", "u1"), rule="hubspot_login")
     _, look = company.stitch(with_limits(DEFAULT, ["email=1"], "here"))
     with pytest.raises(ReviewIdentity) as caught:

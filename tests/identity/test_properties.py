@@ -41,7 +41,8 @@ def pool(number: int) -> list[Identifier]:
     return [
         *(("user_id", f"{here}-user-{each}") for each in range(3)),
         *(("email", f"person{each}@{here}.example.org") for each in range(4)),
-        *(("anonymous_id", f"{here}-device-{each}") for each in range(3)),
+        # In every third history there are more than one person may have in a week.
+        *(("anonymous_id", f"{here}-device-{each}") for each in range(3 if number % 3 else 8)),
         *(("stripe_customer_id", f"{here}/cus_{each}") for each in range(3)),
         *(("phone", f"+1{number:05d}55501{each:02d}") for each in range(2)),
         ("email_sha256", hashlib.sha256(f"person0@{here}.example.org".encode()).hexdigest()),

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from include.warehouse.engine import Engine
+from include.warehouse.identity.evidence import scores
+from include.warehouse.identity.inferred import UNSAID
 from include.warehouse.identity.kinds import Limits
 
 People = Any
@@ -220,6 +222,38 @@ def test_person_has_at_most_five_addresses(world: World, people_of: Ask) -> None
     assert people_of(raised).same(contact, *mails)
 
 
+WEEK = 7 * 24 * 60
+"""Minutes."""
+
+
+def test_person_has_at_most_five_new_devices_in_a_week(world: World, people_of: Ask) -> None:
+    """A script that signs in as a new visitor each time; what visitors do on their own is theirs."""
+    robots = [("anonymous_id", f"robot-{number}") for number in range(7)]
+    for number, robot in enumerate(robots):
+        world.event(f"in {number}", robot, ANN, minute=number)
+        world.event(f"alone {number}", robot, minute=number + 0.5)
+    later = ("anonymous_id", "a week later")
+    world.event("later", later, ANN, minute=WEEK)
+    engine, _ = world.stitch()
+    people = people_of(engine)
+    assert people.same(ANN, later, *robots[:5])
+    assert len({people.ids[ANN], people.ids[robots[5]], people.ids[robots[6]]}) == 3
+    assert people.blocked == {robots[5]: "too_many_devices", robots[6]: "too_many_devices"}
+    details = engine.query("SELECT DISTINCT detail, met FROM identity.blocked_values AS b")
+    assert details == [{"detail": "7 new ones of one person in the 7 days from 2026-01-01, 5 are the most", "met": 7}]
+    assert people.events["in 6"] == people.ids[ANN]
+    assert people.events["alone 6"] == people.ids[robots[6]]
+
+
+def test_limit_of_devices_can_be_set(world: World, people_of: Ask) -> None:
+    devices = [("anonymous_id", f"d{number}") for number in range(3)]
+    for number, device in enumerate(devices):
+        world.event(f"e{number}", device, ANN)
+    people = people_of(world.stitch(limits=Limits(per_person={"anonymous_id": 2}))[0])
+    assert people.same(ANN, *devices[:2])
+    assert not people.same(ANN, devices[2])
+
+
 def test_merged_crm_contact_is_one_person(world: World, people_of: Ask) -> None:
     old, new = ("hubspot_contact_id", "main/1"), ("hubspot_contact_id", "main/2")
     world.see(old, ANN_MAIL)
@@ -371,15 +405,20 @@ def test_strongest_identifier_decides_an_event(world: World, people_of: Ask) -> 
     assert people.events["e"] == people.ids[ANN]
 
 
-def test_guess_attaches_to_the_only_match_and_is_flagged(world: World, people_of: Ask) -> None:
+@pytest.mark.parametrize(("rule", "said"), [*scores().items(), ("no file says so", UNSAID)])
+def test_guess_attaches_to_the_only_match_flagged_and_scored(
+    world: World, people_of: Ask, rule: str, said: float
+) -> None:
     ticket, contact = ("zendesk_user_id", "main/9"), ("hubspot_contact_id", "main/1")
     world.see(contact, ANN_MAIL)
     world.event("ticket", ticket)
-    world.see(ticket, contact, inferred=True, rule="same_name")
+    world.see(ticket, contact, inferred=True, rule=rule)
     engine, summary = world.stitch()
     people = people_of(engine)
     assert people.ids[ticket] == people.ids[contact]
     assert people.inferred == {ticket}
+    scored = engine.query("SELECT kind, score FROM identity.identifiers AS i ORDER BY kind")
+    assert {row["kind"]: row["score"] for row in scored} == {"email": 1, "hubspot_contact_id": 1, ticket[0]: said}
     assert engine.query("SELECT event_id, is_inferred FROM identity.events AS e") == [
         {"event_id": "ticket", "is_inferred": True}
     ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from include.connect.errors import FixSettings
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Column, Engine, Table
@@ -96,6 +97,25 @@ def rule_hash() -> str:
     for model in (*rules(), *staging_models()):
         digest.update(f"{model.name}\n{model.sql}\n".encode())
     return digest.hexdigest()
+
+
+def scores() -> dict[str, float]:
+    """How far each inferred rule is to be believed, 0 to 1, as its header says.
+
+    Raises:
+        FixSettings: an inferred rule has no score, or one that is none; names the file.
+    """
+    found = {}
+    for rule in rules():
+        score = rule.header.get("score")
+        if not rule.header["inferred"]:
+            continue
+        if not isinstance(score, (int, float)) or not 0 < score < 1:
+            raise FixSettings(
+                f"score {score!r} of an inferred rule", where=str(rule.path), fix="Write score: 0.9, or what it earns."
+            )
+        found[rule.path.stem] = float(score)
+    return found
 
 
 def extract_evidence(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = False) -> EvidenceSummary:

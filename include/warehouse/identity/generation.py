@@ -20,6 +20,7 @@ from include.warehouse.identity.evidence import (
     found_in,
     guessed,
     rule_hash,
+    scores,
     trusted,
     write_held,
 )
@@ -412,4 +413,5 @@ def _note(here: Engine, run_id: str, decision_hash: str, base: str) -> None:
 def _decision_hash(decided: Overrides, limits: Limits) -> str:
     """Changes with whatever makes people and marts of evidence: then no layer fits on what was made before."""
     sql = [(model.name, model.sql) for model in (*identity_models().values(), *mart_models())]
-    return hashlib.sha256(repr((astuple(decided), read_block_lists(), limits, KINDS, sql)).encode()).hexdigest()
+    told = (astuple(decided), read_block_lists(), limits, KINDS, scores(), sql)
+    return hashlib.sha256(repr(told).encode()).hexdigest()

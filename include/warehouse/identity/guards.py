@@ -5,8 +5,10 @@ from __future__ import annotations
 from include.connect.errors import CheckFailed
 from include.warehouse.engine import Engine
 from include.warehouse.identity.components import components, count
-from include.warehouse.identity.kinds import Limits, Role, kind_of
+from include.warehouse.identity.kinds import KINDS, Limits, Role, kind_of
 from include.warehouse.identity.nodes import STRONG
+
+DAY = 86_400
 
 
 def block_by_data(engine: Engine, limits: Limits) -> None:
@@ -183,6 +185,54 @@ def _cut_round(engine: Engine, edges: str, left: str) -> None:
         ) AS moved
         WHERE a <> b
         GROUP BY LEAST(a, b), GREATEST(a, b)""")
+
+
+def limit_devices(engine: Engine, limits: Limits) -> None:
+    """Leave each person as many devices first seen in one window as its kind allows, those known longest.
+
+    A window counts from the epoch (weeks begin on Thursdays), so that whose a device is hangs on no other window. The
+    rest stand alone and go to `scratch.blocked`: somebody who is a new visitor each hour is a machine, and what
+    others do on these devices is not theirs. Devices that people gave to somebody stay, and so do those without a time.
+    """
+    windows = [(kind, limits.limit(kind), kind.window_days) for kind in KINDS if kind.window_days]
+    judged = " UNION ALL ".join(
+        f"""
+        SELECT node, held, window_start, {most} AS most, {days} AS days
+        FROM (
+          SELECT d.node, d.window_start,
+            ROW_NUMBER() OVER (PARTITION BY d.label, d.window_start ORDER BY d.node) AS place,
+            COUNT(*) OVER (PARTITION BY d.label, d.window_start) AS held
+          FROM (
+            SELECT p.node, p.label, DIV(UNIX_SECONDS(n.first_seen_at), {days * DAY}) AS window_start
+            FROM scratch.person AS p
+            INNER JOIN scratch.nodes AS n ON n.node = p.node
+            LEFT JOIN scratch.given AS g ON g.node = p.node
+            WHERE n.kind = '{kind.name}' AND n.first_seen_at IS NOT NULL AND g.node IS NULL
+          ) AS d
+        ) AS ranked
+        WHERE place > {most}"""
+        for kind, most, days in windows
+        if most is not None and days is not None
+    )
+    engine.execute(f"CREATE OR REPLACE TABLE scratch.over_limit AS {judged}")
+    if count(engine, "scratch.over_limit") == 0:
+        return
+    engine.execute(f"""
+        INSERT INTO scratch.blocked (node, reason, detail, met)
+        SELECT node, 'too_many_devices' AS reason,
+          CONCAT(
+            CAST(held AS STRING), ' new ones of one person in the ', CAST(days AS STRING), ' days from ',
+            CAST(DATE(TIMESTAMP_SECONDS(window_start * days * {DAY})) AS STRING), ', ', CAST(most AS STRING),
+            ' are the most'
+          ) AS detail,
+          held AS met
+        FROM scratch.over_limit AS o""")
+    engine.execute("""
+        CREATE OR REPLACE TABLE scratch.person_limited AS
+        SELECT p.node, IF(o.node IS NULL, p.label, p.node) AS label
+        FROM scratch.person AS p
+        LEFT JOIN scratch.over_limit AS o ON o.node = p.node""")
+    engine.execute("CREATE OR REPLACE TABLE scratch.person AS SELECT node, label FROM scratch.person_limited AS p")
 
 
 def check_invariant(engine: Engine) -> None:

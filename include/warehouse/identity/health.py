@@ -174,7 +174,9 @@ def _kinds(here: Engine, limits: Limits) -> tuple[KindHealth, ...]:
     by_kind: dict[str, list[tuple[int, int]]] = {}
     for row in rows:
         by_kind.setdefault(row["kind"], []).append((int(row["identifiers"]), int(row["people"])))
-    return tuple(_kind(kind, counts, limits.limit(kind_of(kind))) for kind, counts in by_kind.items())
+    # A limit for a window says nothing about how many one has in all.
+    most = {kind: None if kind_of(kind).window_days else limits.limit(kind_of(kind)) for kind in by_kind}
+    return tuple(_kind(kind, counts, most[kind]) for kind, counts in by_kind.items())
 
 
 def _kind(kind: str, counts: Sequence[tuple[int, int]], limit: int | None) -> KindHealth:

@@ -1,22 +1,28 @@
-"""Inferred evidence: attaches what belongs to nobody yet to exactly one person, flagged; never joins two people."""
+"""Inferred evidence: attaches what belongs to nobody yet to exactly one person, flagged, scored; never joins two."""
 
 from __future__ import annotations
 
 from include.warehouse.engine import Engine
 from include.warehouse.identity.components import count
+from include.warehouse.identity.evidence import scores
 from include.warehouse.identity.kinds import Role
+
+UNSAID = 0.5
+"""Score of what no rule file found."""
 
 
 def attach_inferred(engine: Engine) -> None:
-    """Write `scratch.whose` (node, label, is_inferred) and `identity.review`.
+    """Write `scratch.whose` (node, label, score) and `identity.review`; trusted evidence scores 1.
 
     What may be attached is a profile, a device, or one vendor record without account or address; it
     goes to something that stands higher in that order, a person best of all, and only if all its
-    inferred evidence points to one and the same. Ids never depend on it: anchors come from trusted evidence.
+    inferred evidence points to one and the same. Its score is that of the best rule saying so, times that of each
+    further step. Ids never depend on it: anchors come from trusted evidence.
     """
     if count(engine, "scratch.facts", "is_inferred") == 0:
         engine.execute(
-            "CREATE OR REPLACE TABLE scratch.whose AS SELECT node, label, FALSE AS is_inferred FROM scratch.person AS p"
+            "CREATE OR REPLACE TABLE scratch.whose AS "
+            "SELECT node, label, CAST(1 AS FLOAT64) AS score FROM scratch.person AS p"
         )
         engine.execute(
             "CREATE OR REPLACE TABLE identity.review AS "
@@ -36,23 +42,26 @@ def attach_inferred(engine: Engine) -> None:
         FROM scratch.person AS p
         INNER JOIN scratch.nodes AS n ON n.node = p.node
         GROUP BY p.label""")
-    engine.execute("""
+    listed = " ".join(f"WHEN '{rule}' THEN {score}" for rule, score in scores().items())
+    engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.guesses AS
-        SELECT DISTINCT
+        SELECT
           IF(sx.standing <= sy.standing, f.a, f.b) AS node,
           IF(sx.standing <= sy.standing, x.label, y.label) AS low,
           IF(sx.standing <= sy.standing, y.label, x.label) AS high,
           LEAST(sx.standing, sy.standing) AS low_standing,
-          GREATEST(sx.standing, sy.standing) AS high_standing
+          GREATEST(sx.standing, sy.standing) AS high_standing,
+          CAST(MAX(CASE f.rule {listed} ELSE {UNSAID} END) AS FLOAT64) AS score
         FROM scratch.facts AS f
         INNER JOIN scratch.person AS x ON x.node = f.a
         INNER JOIN scratch.person AS y ON y.node = f.b AND y.label <> x.label
         INNER JOIN scratch.standing AS sx ON sx.label = x.label
         INNER JOIN scratch.standing AS sy ON sy.label = y.label
-        WHERE f.is_inferred""")
+        WHERE f.is_inferred
+        GROUP BY 1, 2, 3, 4, 5""")
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.attached AS
-        SELECT g.low, MIN(g.high) AS high
+        SELECT g.low, MIN(g.high) AS high, MAX(g.score) AS score
         FROM scratch.guesses AS g
         LEFT JOIN (
           SELECT x.label AS low, y.label AS high
@@ -65,7 +74,8 @@ def attach_inferred(engine: Engine) -> None:
     # What one thing is attached to may itself be attached; standing rises at each step, so three suffice.
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.whose AS
-        SELECT p.node, COALESCE(z.high, y.high, x.high, p.label) AS label, x.high IS NOT NULL AS is_inferred
+        SELECT p.node, COALESCE(z.high, y.high, x.high, p.label) AS label,
+          COALESCE(x.score, 1) * COALESCE(y.score, 1) * COALESCE(z.score, 1) AS score
         FROM scratch.person AS p
         LEFT JOIN scratch.attached AS x ON x.low = p.label
         LEFT JOIN scratch.attached AS y ON y.low = x.high

@@ -32,7 +32,8 @@ class Kind:
         name: as it stands in `kind` columns.
         role: what it may do.
         rank: which identifier of an event decides whose it is; the least wins.
-        limit: how many of them one person may have; None is any number.
+        limit: how many of them one person may have, new ones in each `window_days`; None is any number.
+        window_days: the limit is for those first seen within so many days; None is for ever. Only of devices.
         is_single: a person normally has one, so two records of it on one device or phone speak for two people.
         hash_of: the kind whose normalized value's SHA-256 it is, if any; the two meet (`hashed.py`).
     """
@@ -41,6 +42,7 @@ class Kind:
     role: Role
     rank: int
     limit: int | None = None
+    window_days: int | None = None
     is_single: bool = False
     hash_of: str | None = None
 
@@ -67,7 +69,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("linkedin_url", Role.WEAK, rank=5, limit=2),
     Kind("twitter_handle", Role.WEAK, rank=5, limit=3),
     Kind("facebook_id", Role.WEAK, rank=5, limit=2),
-    Kind("anonymous_id", Role.DEVICE, rank=6),
+    Kind("anonymous_id", Role.DEVICE, rank=6, limit=5, window_days=7),
     Kind("device_id", Role.DEVICE, rank=6),
     Kind("channel_id", Role.DEVICE, rank=6),
     Kind("idfa", Role.DEVICE, rank=6),
@@ -94,7 +96,7 @@ class Limits:
     """How much may meet in one place before it counts as shared; every number can be set.
 
     Attributes:
-        per_person: kind -> how many one person may have, where it differs from `KINDS`.
+        per_person: kind -> how many one person may have in the kind's window, where it differs from `KINDS`.
         people_per_device: a device touching more people is shared, whatever else is known.
         people_per_phone: the same for phones and social profiles.
         devices_join_records: whether names that agree let a device join two people who each have an address (or

@@ -85,7 +85,7 @@ def write_lists(engine: Engine, overrides: Overrides, lists: BlockLists, limits:
                 "kind": kind.name,
                 "role": str(kind.role),
                 "deciding": kind.rank,
-                "person_limit": limits.limit(kind),
+                "person_limit": limits.limit(kind) if kind.window_days is None else None,
                 "is_single": kind.is_single,
             }
             for kind in KINDS

@@ -8,7 +8,7 @@ from include.run import Run
 from include.warehouse.engine import Engine
 from include.warehouse.identity.bridges import join_through
 from include.warehouse.identity.components import count
-from include.warehouse.identity.guards import block_by_data, check_invariant, join_strong
+from include.warehouse.identity.guards import block_by_data, check_invariant, join_strong, limit_devices
 from include.warehouse.identity.history import write_history
 from include.warehouse.identity.inferred import attach_inferred
 from include.warehouse.identity.kinds import DEFAULT, Limits, Role
@@ -68,6 +68,7 @@ def stitch(
     )
     join_through(engine, Role.WEAK, WEAK, limits.people_per_phone, joins_records=True)
     join_through(engine, Role.DEVICE, DEVICE, limits.people_per_device, joins_records=limits.devices_join_records)
+    limit_devices(engine, limits)
     check_invariant(engine)
     attach_inferred(engine)
     _share(engine)
@@ -122,7 +123,7 @@ def _write_people(engine: Engine) -> None:
         CREATE OR REPLACE TABLE scratch.ids AS
         SELECT a.label, a.anchor, {digest.format("n")} AS customer_id
         FROM (
-          SELECT label, MIN(node) AS anchor FROM scratch.whose AS w WHERE NOT is_inferred GROUP BY label
+          SELECT label, MIN(node) AS anchor FROM scratch.whose AS w WHERE score = 1 GROUP BY label
           UNION ALL
           -- A shared device is somebody, unknown, only as far as events are left to it.
           SELECT s.node AS label, s.node AS anchor
@@ -142,12 +143,12 @@ def _write_people(engine: Engine) -> None:
         FROM scratch.extras AS x""")
     engine.execute(f"""
         CREATE OR REPLACE TABLE identity.identifiers AS
-        SELECT n.kind, n.value, i.customer_id, w.is_inferred, COALESCE(e.links, 0) AS evidence,
+        SELECT n.kind, n.value, i.customer_id, w.score < 1 AS is_inferred, w.score, COALESCE(e.links, 0) AS evidence,
           n.first_seen_at, n.last_seen_at
         FROM (
-          SELECT node, label, is_inferred FROM scratch.whose AS p
+          SELECT node, label, score FROM scratch.whose AS p
           UNION ALL
-          SELECT node, node AS label, FALSE AS is_inferred FROM scratch.shared_devices AS s
+          SELECT node, node AS label, CAST(1 AS FLOAT64) AS score FROM scratch.shared_devices AS s
         ) AS w
         INNER JOIN scratch.ids AS i ON i.label = w.label
         INNER JOIN scratch.nodes AS n ON n.node = w.node
@@ -163,13 +164,13 @@ def _write_people(engine: Engine) -> None:
           GROUP BY t.node
         ) AS e ON e.node = w.node
         UNION ALL
-        SELECT x.kind, x.value, {digest.format("x")} AS customer_id, FALSE AS is_inferred, 0 AS evidence,
-          x.first_seen_at, x.last_seen_at
+        SELECT x.kind, x.value, {digest.format("x")} AS customer_id, FALSE AS is_inferred, CAST(1 AS FLOAT64) AS score,
+          0 AS evidence, x.first_seen_at, x.last_seen_at
         FROM scratch.extras AS x""")
     engine.execute("""
         CREATE OR REPLACE TABLE identity.events AS
         SELECT o.event_id, COALESCE(i.customer_id, x.customer_id) AS customer_id,
-          COALESCE(w.is_inferred, FALSE) AS is_inferred
+          COALESCE(w.score < 1, FALSE) AS is_inferred
         FROM scratch.owned AS o
         LEFT JOIN scratch.whose AS w ON w.node = o.node
         LEFT JOIN scratch.ids AS i ON i.label = COALESCE(w.label, o.label)
@@ -201,7 +202,7 @@ def _write_links(engine: Engine) -> None:
         INNER JOIN scratch.nodes AS l ON l.node = f.a
         INNER JOIN scratch.nodes AS r ON r.node = f.b
         -- Inferred evidence inside one person proves nothing about it; it is shown only where it attached something.
-        WHERE NOT f.is_inferred OR x.is_inferred OR y.is_inferred""")
+        WHERE NOT f.is_inferred OR x.score < 1 OR y.score < 1""")
 
 
 def summary(engine: Engine, run: Run) -> StitchSummary:

@@ -11,6 +11,7 @@ IDENTIFIERS = Table(
         Column("value", "STRING", "the identifier, normalized"),
         Column("customer_id", "STRING", "whose it is"),
         Column("is_inferred", "BOOL", "attached by inferred evidence only"),
+        Column("score", "FLOAT64", "how far that is to be believed, 0 to 1; 1 for trusted evidence"),
         Column("evidence", "INT64", "links of this identifier that the stitching used"),
         Column("first_seen_at", "TIMESTAMP", "when a record first carried it"),
         Column("last_seen_at", "TIMESTAMP", "when a record last carried it"),
@@ -63,7 +64,8 @@ BLOCKED_VALUES = Table(
         Column(
             "reason",
             "STRING",
-            "override, placeholder, role_inbox, shared_inbox, shared_record, shared_phone, shared_device",
+            "override, placeholder, role_inbox, shared_inbox, shared_record, shared_phone, shared_profile, "
+            "shared_device, too_many_devices",
         ),
         Column("detail", "STRING", "what the data showed, and for what is shared from when to when"),
         Column("met", "INT64", "how many met there: accounts, names, or people"),
