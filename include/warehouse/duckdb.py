@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -81,7 +82,7 @@ class DuckDBEngine:
     def ensure(self, tables: Iterable[Table]) -> None:
         """Create what is missing, add declared columns."""
         for table in tables:
-            have = self.columns(table.name)
+            have = self._types(table.name)
             spelled = {column.name: _type(column.type) for column in table.columns}
             if not have:
                 columns = ", ".join(f'"{name}" {kind}' for name, kind in spelled.items())
@@ -357,6 +358,7 @@ def _config() -> dict[str, str | bool | int | float | list[str]]:
     return {"autoinstall_known_extensions": False, "preserve_insertion_order": False}
 
 
+@cache
 def google_type(kind: str) -> str:
     """A DuckDB type's GoogleSQL name: `VARCHAR[]` is ARRAY<STRING>."""
     if kind.endswith("[]"):
@@ -365,6 +367,7 @@ def google_type(kind: str) -> str:
     return NAMED_SHORTER.get(plain) or exp.DataType.build(kind, dialect="duckdb").sql(dialect="bigquery")
 
 
+@cache
 def _type(kind: str) -> str:
     spelled = exp.DataType.build(kind, dialect="bigquery").transform(for_duckdb)
     return spelled.sql(dialect="duckdb")

@@ -141,6 +141,7 @@ def frontier(engine: Engine) -> int:
     return int(engine.query("SELECT COALESCE(MAX(seq), 0) AS seq FROM ops.loads")[0]["seq"])
 
 
+@cache
 def windowed(sql: str) -> str:
     """The same SELECT over only the raw rows of a window of loads (`@seq_from` < _seq <= `@seq_to`)."""
     rows = "SELECT * FROM {} WHERE _loaded_at >= @loaded_from AND _seq > @seq_from AND _seq <= @seq_to"

@@ -89,7 +89,7 @@ def inlined(sql: str, selects: Mapping[str, str]) -> str:
         if select is not None:
             alias = exp.TableAlias(this=exp.to_identifier(table.alias or table.name))
             table.replace(exp.Subquery(this=parse(select).copy(), alias=alias))
-    return tree.sql(dialect="bigquery")
+    return tree.sql(dialect="bigquery", copy=False)
 
 
 def render(sql: str, names: Names, values: Mapping[str, Any] | None = None) -> str:
@@ -111,8 +111,8 @@ def render(sql: str, names: Names, values: Mapping[str, Any] | None = None) -> s
         properties.append("expressions", exp.TemporaryProperty())
         tree.set("properties", properties)
     if names.dialect == "duckdb":
-        tree = tree.transform(for_duckdb)
-    return tree.sql(dialect=names.dialect, unsupported_level=ErrorLevel.IGNORE)
+        tree = tree.transform(for_duckdb, copy=False)
+    return tree.sql(dialect=names.dialect, copy=False, unsupported_level=ErrorLevel.IGNORE)
 
 
 def literal(value: Any) -> exp.Expr:
