@@ -31,7 +31,7 @@ def parents() -> Mapping[str, frozenset[str]]:
     made |= {model.name: model.reads for model in models.identity_models().values()}
     made["identity.evidence"] = frozenset().union(*(rule.reads for rule in rules()))
     made |= _stitched(empty_warehouse().stitching, made.keys())
-    made |= {segment.table: frozenset(references(segment.sql)) for segment in all_segments().values()}
+    made |= {segment.table: references(segment.sql) for segment in all_segments().values()}
     read = frozenset(table.name for table in raw_tables()).union(*made.values())
     return {**{name: frozenset() for name in read - made.keys()}, **made}
 

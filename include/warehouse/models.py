@@ -35,7 +35,7 @@ class Model:
     @property
     def reads(self) -> frozenset[str]:
         """The tables its SELECT names."""
-        return frozenset(references(self.sql, str(self.path)))
+        return references(self.sql, str(self.path))
 
     @property
     def layout(self) -> str:

@@ -71,9 +71,10 @@ def parse(sql: str, where: str = "") -> exp.Expr:
         ) from None
 
 
-def references(sql: str, where: str = "") -> set[str]:
+@lru_cache(maxsize=2048)
+def references(sql: str, where: str = "") -> frozenset[str]:
     """The `dataset.table` names a statement reads or writes (names of its own CTEs left out)."""
-    return {f"{table.db}.{table.name}" for table in parse(sql, where).find_all(exp.Table) if table.db}
+    return frozenset(f"{table.db}.{table.name}" for table in parse(sql, where).find_all(exp.Table) if table.db)
 
 
 def parameters(sql: str) -> set[str]:
