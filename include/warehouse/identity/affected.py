@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from include.warehouse.identity.components import count
+from include.warehouse.identity.evidence import EVIDENCE
 from include.warehouse.identity.hashed import HASH_KINDS, meetings
 from include.warehouse.identity.normalize import normalized
 from include.warehouse.layers import Layers
@@ -16,6 +17,7 @@ who uses it.
 JUDGED = "'shared_inbox', 'shared_record'"
 """Reasons that the data gave: to be judged again, such a value needs all its neighbours."""
 MOST_ROUNDS = 10_000
+COLUMNS = ", ".join(column.name for column in EVIDENCE.columns)
 _SAME = "{a}.kind = {b}.kind AND {a}.value = {b}.value"
 
 
@@ -25,9 +27,10 @@ def find_affected(layers: Layers, space: str) -> None:
     Reads `scratch.new_evidence`, `scratch.changed_events`, `scratch.new_occurrences`, `scratch.unsettled`
     (kind, value: identifiers of rows that a check held) and `scratch.decisions`.
 
-    Writes `scratch.affected` (kind, value), `scratch.touched` (customer_id), `scratch.border` (kind, value, reason):
-    the blocked values next to them, `scratch.ghosts` (kind, value): what is behind those that must be judged, and
-    `scratch.carrying`, the occurrences of the affected identifiers.
+    Writes `scratch.affected` (kind, value), `scratch.touched` (customer_id), `scratch.old_identifiers` (kind, value,
+    customer_id): what the touched had before, `scratch.touching`: all evidence of the affected, `scratch.border` (kind,
+    value, reason): the blocked values next to them, `scratch.ghosts` (kind, value): what is behind those that must be
+    judged, and `scratch.carrying`, the occurrences of the affected identifiers.
     """
     engine, old, here = layers.engine, layers.old, layers.here
     old.execute(
@@ -130,13 +133,20 @@ def _begin(layers: Layers) -> None:
         FROM identity.events AS e
         INNER JOIN scratch.changed_events AS c ON c.event_id = e.event_id""")
     old.execute("CREATE OR REPLACE TABLE scratch.met_cut AS SELECT kind, value FROM scratch.frontier AS f WHERE FALSE")
-    old.execute(f"""
+    old.execute("""
+        CREATE OR REPLACE TABLE scratch.old_identifiers AS
+        SELECT i.kind, i.value, i.customer_id
+        FROM identity.identifiers AS i
+        INNER JOIN scratch.touched AS t ON t.customer_id = i.customer_id""")
+    layers.engine.execute(f"""
         INSERT INTO scratch.frontier (kind, value)
         SELECT i.kind, i.value
-        FROM identity.identifiers AS i
-        INNER JOIN scratch.touched AS t ON t.customer_id = i.customer_id
+        FROM scratch.old_identifiers AS i
         LEFT JOIN scratch.frontier AS f ON {_SAME.format(a="f", b="i")}
         WHERE f.kind IS NULL""")
+    layers.engine.execute(
+        f"CREATE OR REPLACE TABLE scratch.touching AS SELECT {COLUMNS} FROM scratch.new_evidence AS e WHERE FALSE"
+    )
 
 
 def _spread(layers: Layers, space: str) -> None:
@@ -150,30 +160,33 @@ def _spread(layers: Layers, space: str) -> None:
         LEFT JOIN scratch.touched AS t ON t.customer_id = i.customer_id
         WHERE t.customer_id IS NULL""")
     engine.execute("INSERT INTO scratch.touched (customer_id) SELECT customer_id FROM scratch.entering AS e")
-    old.execute(f"""
+    old.execute("""
+        CREATE OR REPLACE TABLE scratch.had AS
+        SELECT i.kind, i.value, i.customer_id
+        FROM identity.identifiers AS i
+        INNER JOIN scratch.entering AS e ON e.customer_id = i.customer_id""")
+    engine.execute(
+        "INSERT INTO scratch.old_identifiers (kind, value, customer_id) "
+        "SELECT kind, value, customer_id FROM scratch.had AS h"
+    )
+    engine.execute(f"""
         CREATE OR REPLACE TABLE scratch.added AS
         SELECT x.kind, x.value
         FROM (
-          SELECT kind, value FROM scratch.frontier AS f
-          UNION DISTINCT
-          SELECT i.kind, i.value
-          FROM identity.identifiers AS i
-          INNER JOIN scratch.entering AS e ON e.customer_id = i.customer_id
+          SELECT kind, value FROM scratch.frontier AS f UNION DISTINCT SELECT kind, value FROM scratch.had AS h
         ) AS x
         LEFT JOIN scratch.affected AS a ON {_SAME.format(a="a", b="x")}
         WHERE a.kind IS NULL""")
+    here.execute(f"CREATE OR REPLACE TABLE scratch.met_evidence AS {touching('scratch.added', 'scratch.affected')}")
+    engine.execute(f"INSERT INTO scratch.touching ({COLUMNS}) SELECT {COLUMNS} FROM scratch.met_evidence AS e")
     engine.execute("INSERT INTO scratch.affected (kind, value) SELECT kind, value FROM scratch.added AS a")
-    here.execute(
+    engine.execute(
         f"""CREATE OR REPLACE TABLE scratch.neighbours AS
         SELECT DISTINCT n.kind, n.value
         FROM (
-          SELECT e.right_kind AS kind, e.right_value AS value
-          FROM identity.evidence AS e
-          INNER JOIN scratch.added AS a ON a.kind = e.left_kind AND a.value = e.left_value
+          SELECT right_kind AS kind, right_value AS value FROM scratch.met_evidence AS e
           UNION ALL
-          SELECT e.left_kind AS kind, e.left_value AS value
-          FROM identity.evidence AS e
-          INNER JOIN scratch.added AS a ON a.kind = e.right_kind AND a.value = e.right_value
+          SELECT left_kind AS kind, left_value AS value FROM scratch.met_evidence AS e
           UNION ALL
           SELECT d.right_kind AS kind, d.right_value AS value
           FROM scratch.decided_pairs AS d
@@ -209,6 +222,24 @@ def _spread(layers: Layers, space: str) -> None:
         FROM scratch.neighbours AS n
         LEFT JOIN scratch.cut AS c ON {_SAME.format(a="c", b="n")}
         WHERE c.kind IS NULL""")
+
+
+def touching(values: str, without: str) -> str:
+    """SELECT of the evidence, each row once, that carries a value of one table (kind, value) and none of the other."""
+    left, right = (f"{{0}}.kind = e.{side}_kind AND {{0}}.value = e.{side}_value" for side in ("left", "right"))
+    return f"""
+        SELECT {", ".join(f"e.{column.name}" for column in EVIDENCE.columns)}
+        FROM identity.evidence AS e
+        INNER JOIN {values} AS l ON {left.format("l")}
+        LEFT JOIN {without} AS x ON {right.format("x")}
+        WHERE x.kind IS NULL
+        UNION ALL
+        SELECT {", ".join(f"e.{column.name}" for column in EVIDENCE.columns)}
+        FROM identity.evidence AS e
+        INNER JOIN {values} AS r ON {right.format("r")}
+        LEFT JOIN {values} AS l ON {left.format("l")}
+        LEFT JOIN {without} AS x ON {left.format("x")}
+        WHERE l.kind IS NULL AND x.kind IS NULL"""
 
 
 def _owners_of_events(layers: Layers) -> bool:

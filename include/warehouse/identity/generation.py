@@ -9,7 +9,7 @@ from dataclasses import astuple
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Engine, Statement
-from include.warehouse.identity.affected import find_affected
+from include.warehouse.identity.affected import COLUMNS, find_affected, touching
 from include.warehouse.identity.components import count
 from include.warehouse.identity.evidence import (
     EVIDENCE,
@@ -258,20 +258,14 @@ def _lay_evidence(layers: Layers) -> None:
 def _take_part(layers: Layers) -> None:
     """Give the part its evidence: all that touches the affected, and all that a border value is judged by."""
     here, part = layers.here, part_of(layers.run.run_id)
-    columns = ", ".join(column.name for column in EVIDENCE.columns)
-    here.execute("""
-        CREATE OR REPLACE TABLE scratch.taken AS
-        SELECT kind, value FROM scratch.affected AS a
-        UNION DISTINCT
-        SELECT kind, value FROM scratch.border AS b WHERE is_judged""")
-    rows = f"""
-        SELECT {", ".join(f"e.{column.name}" for column in EVIDENCE.columns)}
-        FROM identity.evidence AS e
-        LEFT JOIN scratch.taken AS l ON l.kind = e.left_kind AND l.value = e.left_value
-        LEFT JOIN scratch.taken AS r ON r.kind = e.right_kind AND r.value = e.right_value
-        WHERE l.kind IS NOT NULL OR r.kind IS NOT NULL"""
     here.execute(
-        f"CREATE OR REPLACE TABLE {named(EVIDENCE.name, part)} AS SELECT {columns} FROM ({added_up(rows)}) AS e"
+        "CREATE OR REPLACE TABLE scratch.judged_border AS SELECT kind, value FROM scratch.border AS b WHERE is_judged"
+    )
+    rows = (
+        f"SELECT {COLUMNS} FROM scratch.touching AS t UNION ALL {touching('scratch.judged_border', 'scratch.affected')}"
+    )
+    here.execute(
+        f"CREATE OR REPLACE TABLE {named(EVIDENCE.name, part)} AS SELECT {COLUMNS} FROM ({added_up(rows)}) AS e"
     )
     here.execute(f"""
         CREATE OR REPLACE TABLE {named("identity.occurrences", part)} AS

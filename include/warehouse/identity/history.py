@@ -15,9 +15,9 @@ def write_history(engine: Engine, run: Run, previous: str | None, within: str | 
         engine: the generation.
         run: gives `changed_at` and the generation's name.
         previous: the generation before; None starts the history.
-        within: table of the `customer_id`s that this is about; only what becomes of them is written.
+        within: table of the `customer_id`s that this is about; only what becomes of them is written, and what they had
+            before stands in `scratch.old_identifiers` (kind, value, customer_id).
     """
-    people = f"EXISTS (SELECT 1 FROM {within} AS w WHERE w.customer_id = {{}}.customer_id)" if within else "TRUE"
     if previous is None:
         nothing = "SELECT '' AS kind, '' AS value, '' AS customer_id FROM (SELECT 1 AS one) AS n WHERE FALSE"
         engine.execute(f"CREATE OR REPLACE TABLE scratch.old_identifiers AS {nothing}")
@@ -30,19 +30,18 @@ def write_history(engine: Engine, run: Run, previous: str | None, within: str | 
         )
     else:
         old = engine.at(previous)
-        old.execute(
-            "CREATE OR REPLACE TABLE scratch.old_identifiers AS "
-            f"SELECT kind, value, customer_id FROM identity.identifiers AS i WHERE {people.format('i')}"
-        )
-        old.execute(
-            "CREATE OR REPLACE TABLE scratch.old_customers AS "
-            f"SELECT customer_id FROM identity.customers AS c WHERE {people.format('c')}"
-        )
+        people = within or "identity.customers"
+        old.execute(f"CREATE OR REPLACE TABLE scratch.old_customers AS SELECT customer_id FROM {people} AS c")
         old.execute(
             "CREATE OR REPLACE TABLE scratch.old_redirects AS "
-            f"SELECT old_customer_id, customer_id FROM identity.redirects AS r WHERE {people.format('r')}"
+            "SELECT r.old_customer_id, r.customer_id FROM identity.redirects AS r "
+            "INNER JOIN scratch.old_customers AS c ON c.customer_id = r.customer_id"
         )
         if within is None:
+            old.execute(
+                "CREATE OR REPLACE TABLE scratch.old_identifiers AS "
+                "SELECT kind, value, customer_id FROM identity.identifiers AS i"
+            )
             old.execute("CREATE OR REPLACE TABLE scratch.old_changes AS SELECT * FROM identity.changes AS c")
     engine.execute("""
         CREATE OR REPLACE TABLE scratch.moves AS
