@@ -91,6 +91,7 @@ def road_pull(source: str, road: Road) -> None:
     steps.ingest_pull(source, "main", road.run(f"ingest_{source}"), kind="incremental", start=None, end=None)
 
 
+@pytest.mark.long
 def test_a_host_that_does_not_allow_writes_gets_none(company: Any, tmp_path: Path) -> None:
     road = Road(tmp_path / "home", company)
     for vendor in ("hubspot", "mailchimp", "zendesk"):
