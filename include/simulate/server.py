@@ -26,6 +26,7 @@ from include.simulate import (
     hubspot,
     intercom,
     jira,
+    kinesis,
     mailchimp,
     mandrill,
     meta,
@@ -47,6 +48,7 @@ from include.simulate.faults import TRANSPORT, Gate, Stats
 from include.simulate.hubspot import HubSpot
 from include.simulate.intercom import Intercom
 from include.simulate.jira import Jira
+from include.simulate.kinesis import Kinesis
 from include.simulate.limits import Clock
 from include.simulate.mailchimp import Mailchimp
 from include.simulate.mandrill import Mandrill
@@ -124,6 +126,7 @@ class Simulator:
             Mandrill(population, self.clock, unlimited=unlimited),
             Discourse(population, self.clock, unlimited=unlimited),
             PhantomBuster(population, self.clock, unlimited=unlimited),
+            Kinesis(population, self.clock, unlimited=unlimited),
         ]
         self.gates = {vendor.name: Gate(vendor) for vendor in vendors}
 
@@ -290,6 +293,9 @@ def connections(port: int, folder: Path | str, host: str = "127.0.0.1") -> dict[
         "discourse": http("/discourse", None, discourse.KEY),
         "mandrill": http("/mandrill", None, mandrill.KEY),
         "phantombuster": http("/phantombuster", None, phantombuster.KEY),
+        "kinesis": http(
+            "/kinesis/api", kinesis.ACCESS_KEY, kinesis.SECRET_KEY, region=kinesis.REGION, stream=kinesis.STREAM
+        ),
         "jira": http("/jira", jira.EMAIL, jira.TOKEN),
         "segment_tracking": http("/segment_tracking", None, segment_tracking.WRITE_KEY),
         "meta": http("/meta", None, meta.TOKEN, ad_account_id=meta.AD_ACCOUNT),
