@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from include.connect.aws import AwsRefused, open_client
 from include.connect.connection import Connection
-from include.connect.errors import FixCredentials, RetryLater
+from include.connect.errors import FixCredentials, FixSettings, RetryLater
 from include.sources.kinesis import DONE
 from tests.sources.simulator import Puller, Simulator
 
@@ -176,3 +177,9 @@ def test_a_backfill_reads_a_span_of_time_and_moves_no_checkpoint(pulling: Puller
     assert sorted(line["_payload"]["arrived_at"] for line in pulling.lines(filled)) == arrived[10:40]
     (after,) = pulling("kinesis", "3")
     assert (after.cursor_from, after.records) == (first.cursor_to, 0)
+
+
+def test_a_machine_without_boto3_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(FixSettings, match=r"stitchline\[aws\]"):
+        open_client("kinesis", Connection("kinesis", extra={"region": "eu-central-1"}), "http://127.0.0.1:1")
