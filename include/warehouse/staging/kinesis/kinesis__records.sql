@@ -6,7 +6,7 @@ columns:
   shard_id: The shard.
   sequence_number: The record's number; it grows within a shard.
   partition_key: Key by which the producer spread its records over shards.
-  data: What was sent, as JSON text; NULL where it was no JSON.
+  data: What was sent, as JSON text; NULL where it was no JSON, or null.
   data_base64: What was sent, in Base64, where it was no JSON.
   arrived_at: When Kinesis received it, UTC.
   is_deleted: Always FALSE; records expire in the stream and stay here.
@@ -20,7 +20,7 @@ SELECT
   JSON_VALUE(_payload, '$.shard_id') AS shard_id,
   JSON_VALUE(_payload, '$.sequence_number') AS sequence_number,
   NULLIF(JSON_VALUE(_payload, '$.partition_key'), '') AS partition_key,
-  TO_JSON_STRING(JSON_QUERY(_payload, '$.data')) AS data,
+  NULLIF(TO_JSON_STRING(JSON_QUERY(_payload, '$.data')), 'null') AS data,
   JSON_VALUE(_payload, '$.data_base64') AS data_base64,
   SAFE_CAST(JSON_VALUE(_payload, '$.arrived_at') AS TIMESTAMP) AS arrived_at,
   FALSE AS is_deleted
