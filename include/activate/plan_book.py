@@ -185,7 +185,13 @@ def pending(engine: Engine, plan: KeptPlan, destination: Destination, after: int
             row["position"],
             row["place"],
             row["fields_hash"],
-            Change(row["customer_id"], row["address"], row["operation"], changed_fields(row, destination)),
+            Change(
+                row["customer_id"],
+                row["address"],
+                row["operation"],
+                changed_fields(row, destination),
+                json.loads(row["previous_json"] or "{}"),
+            ),
         )
         for row in rows
     ]

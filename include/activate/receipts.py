@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -110,6 +110,36 @@ def write_unsent(engine: Engine, plan: KeptPlan, run: Run, now: datetime) -> Non
             "as_of": run.as_of,
         },
     )
+
+
+def recognise(engine: Engine, sync: str, handles: Mapping[str, str], now: datetime) -> list[str]:
+    """Note the vendor's id of each place; a place under another id than before is forgotten, and returned.
+
+    A list that somebody deleted is made anew under its name, and holds nobody: what the old one had accepted must
+    not pass for what the new one holds.
+    """
+    rows = engine.query("SELECT place, handle FROM activation.places WHERE sync = @sync", {"sync": sync})
+    known = {row["place"]: row["handle"] for row in rows}
+    statements, replaced = [], []
+    for place, handle in sorted(handles.items()):
+        if known.get(place) == handle:
+            continue
+        params = {"sync": sync, "place": place, "handle": handle, "now": now}
+        if place in known:
+            replaced.append(place)
+            statements += [
+                Statement(f"DELETE FROM activation.{table} WHERE sync = @sync AND place = @place", params)
+                for table in ("state", "places")
+            ]
+        statements.append(
+            Statement(
+                "INSERT INTO activation.places (sync, place, handle, seen_at) VALUES (@sync, @place, @handle, @now)",
+                params,
+            )
+        )
+    if statements:
+        engine.atomically(statements)
+    return replaced
 
 
 def rebind(engine: Engine, sync: str) -> None:

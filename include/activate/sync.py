@@ -208,6 +208,10 @@ async def _send_all(
     async with _session(destination, settings, connection) as session:
         delivery = Delivery(session, destination, kinds, connection.extra)
         while group and delivery.trouble is None:
+            handles = await delivery.prepare(group)
+            if handles:
+                with open_engine() as engine:
+                    delivery.trouble = delivery.trouble or _replaced(engine, plan, handles)
             outcomes = await delivery.send(group)
             with open_engine() as engine:
                 receipts.write(engine, plan, outcomes, run, _now())
@@ -221,6 +225,19 @@ async def _send_all(
                     break
                 group = plan_book.pending(engine, plan, destination, group[-1].position, _group_size(destination))
         return delivery, session.counters.requests
+
+
+def _replaced(engine: Engine, plan: KeptPlan, handles: dict[str, str]) -> StopSync | None:
+    """What to say when a list is not the one that took people in before; the next plan sends them all again."""
+    places = receipts.recognise(engine, plan.sync, handles, _now())
+    if not places:
+        return None
+    plan_book.finish(engine, plan, "superseded", "the list at the vendor is another one", _now())
+    return StopSync(
+        f"{', '.join(places)} is another list at the vendor than before, which holds nobody of ours",
+        where=plan.sync,
+        fix="The next run plans to send everybody again; approve it where it is held, or take the sync off the list.",
+    )
 
 
 @asynccontextmanager

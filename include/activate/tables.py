@@ -119,7 +119,18 @@ PLAN_ROWS = Table(
     cluster_by=("sync", "plan_id"),
 )
 
-ALL = (MEMBERSHIPS, RUNS, STATE, RECEIPTS, PLANS, PLAN_ROWS)
+PLACES = Table(
+    "activation.places",
+    (
+        Column("sync", "STRING", "<segment>__<destination>"),
+        Column("place", "STRING", "where in the destination: a property, a tag, `<list id>/<tag>`"),
+        Column("handle", "STRING", "the vendor's own id of that list or tag"),
+        Column("seen_at", "TIMESTAMP", "when that id was first met"),
+    ),
+    "Which list or tag of the vendor a place is; another id under the same name holds nobody of ours.",
+)
+
+ALL = (MEMBERSHIPS, RUNS, STATE, RECEIPTS, PLANS, PLAN_ROWS, PLACES)
 
 
 def ensure_tables(engine: Engine) -> None:

@@ -92,7 +92,7 @@ class Gate:
         route = self._match(call)
         if route is None:
             return vendor.missing(call)
-        if route.is_write:
+        if route.is_write(call):
             self.stats.writes += 1
         try:
             response = route.handler(call)

@@ -23,6 +23,7 @@ from include.simulate import (
     calendly,
     callrail,
     discourse,
+    google,
     hubspot,
     intercom,
     jira,
@@ -43,6 +44,7 @@ from include.simulate.calendly import Calendly
 from include.simulate.callrail import CallRail
 from include.simulate.discourse import Discourse
 from include.simulate.faults import TRANSPORT, Gate, Stats
+from include.simulate.google import Google
 from include.simulate.hubspot import HubSpot
 from include.simulate.intercom import Intercom
 from include.simulate.jira import Jira
@@ -106,6 +108,7 @@ class Simulator:
             Xero(population, self.clock, unlimited=unlimited),
             Webhook(population, self.clock, unlimited=unlimited),
             Meta(population, self.clock, unlimited=unlimited),
+            Google(population, self.clock, unlimited=unlimited),
             SegmentTracking(population, self.clock, unlimited=unlimited),
             Shopify(population, self.clock, unlimited=unlimited),
             Jira(population, self.clock, unlimited=unlimited),
@@ -277,6 +280,14 @@ def connections(port: int, folder: Path | str, host: str = "127.0.0.1") -> dict[
         "jira": http("/jira", jira.EMAIL, jira.TOKEN),
         "segment_tracking": http("/segment_tracking", None, segment_tracking.WRITE_KEY),
         "meta": http("/meta", None, meta.TOKEN, ad_account_id=meta.AD_ACCOUNT),
+        "google": http(
+            "/google",
+            *(google.CLIENT_ID, google.CLIENT_SECRET),
+            token_url=f"http://{host}:{port}/google/token",
+            refresh_token=google.REFRESH_TOKEN,
+            customer_id=google.CUSTOMER_ID,
+            audiences={},
+        ),
         "webhook": http("/webhook", None, webhook.SECRET, path="/catch"),
         "slack_alerts": http("/slack/services/T000/B000/demo"),
     }
