@@ -111,7 +111,7 @@ class Delivery:
             )
         except StitchlineError as error:
             self.trouble = self.trouble or error
-            return _kept_back(rows, error)
+            return _kept_back(rows, error, is_unsure=True)
         return _matched(rows, results)
 
 
@@ -130,5 +130,6 @@ def _matched(rows: Sequence[PlannedRow], results: Sequence[RowResult]) -> list[O
     return outcomes
 
 
-def _kept_back(rows: Sequence[PlannedRow], error: StitchlineError) -> list[Outcome]:
-    return [Outcome(row, "deferred", type(error).__name__, error.what, error.request_id) for row in rows]
+def _kept_back(rows: Sequence[PlannedRow], error: StitchlineError, *, is_unsure: bool = False) -> list[Outcome]:
+    """Rows for a later run; `is_unsure` where they were on their way when the trouble came."""
+    return [Outcome(row, "deferred", type(error).__name__, error.what, error.request_id, is_unsure) for row in rows]

@@ -252,6 +252,7 @@ def _state_sql(reader: Engine, spec: SyncSpec) -> str:
     return (
         "CREATE OR REPLACE TABLE scratch.plan_state AS WITH owned AS ("
         f"SELECT s.place AS place, s.address AS address, s.fields_json AS fields_json, s.fields_hash AS fields_hash, "
+        "s.operation AS operation, s.operation IN ('entering', 'updating', 'leaving') AS is_unsure, "
         f"{owner} AS owner FROM activation.state AS s {join}WHERE s.sync = @sync) "
         f"SELECT o.*, {consents} AS has_consent, d.customer_id IS NOT NULL AS is_wanted, d.refusal AS refusal "
         "FROM owned AS o LEFT JOIN marts.customers AS c ON c.customer_id = o.owner "
@@ -272,10 +273,14 @@ def _compared_sql(spec: SyncSpec) -> str:
         "CREATE OR REPLACE TABLE scratch.plan_compared AS "
         "SELECT COALESCE(d.customer_id, s.owner) AS customer_id, COALESCE(d.place, s.place) AS place, "
         "COALESCE(d.address, s.address) AS address, "
+        # Where nobody knows what arrived, the destination is told again, and all of it.
         "CASE WHEN s.address IS NULL THEN 'enter' "
+        "WHEN d.address IS NOT NULL AND s.operation IN ('entering', 'leaving') THEN 'enter' "
+        "WHEN d.address IS NOT NULL AND s.is_unsure THEN 'update' "
         f"WHEN d.address IS NOT NULL AND {unchanged} THEN 'unchanged' WHEN d.address IS NOT NULL THEN 'update' "
         f"WHEN {leaves} THEN 'leave' ELSE 'kept' END AS intended, "
-        "COALESCE(d.fields_json, s.fields_json) AS fields_json, s.fields_json AS previous_json, "
+        "COALESCE(d.fields_json, s.fields_json) AS fields_json, "
+        "IF(s.is_unsure AND d.address IS NOT NULL, NULL, s.fields_json) AS previous_json, "
         "COALESCE(d.fields_hash, s.fields_hash) AS fields_hash, "
         f"CASE WHEN d.address IS NOT NULL OR s.address IS NULL THEN NULL WHEN {moved} THEN 'moved' "
         "WHEN s.refusal IS NOT NULL THEN s.refusal WHEN NOT s.has_consent THEN 'no_consent' ELSE 'left' END AS reason "

@@ -155,6 +155,14 @@ def start(engine: Engine, plan: KeptPlan, now: datetime) -> None:
     )
 
 
+def hand_over(engine: Engine, plan: KeptPlan, position: int) -> None:
+    """Note, before rows are sent, how far they go: after a crash they may have arrived or not."""
+    engine.execute(
+        "UPDATE activation.plans SET sent_to = GREATEST(COALESCE(sent_to, 0), @position) WHERE plan_id = @plan_id",
+        {"plan_id": plan.plan_id, "position": position},
+    )
+
+
 def finish(engine: Engine, plan: KeptPlan, status: str, reason: str | None, now: datetime) -> None:
     """Close the plan."""
     engine.execute(

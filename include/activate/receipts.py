@@ -25,6 +25,7 @@ class Outcome:
     code: str = ""
     message: str = ""
     request_id: str | None = None
+    is_unsure: bool = False
 
 
 def write(engine: Engine, plan: KeptPlan, outcomes: Sequence[Outcome], run: Run, now: datetime) -> None:
@@ -55,6 +56,7 @@ def write(engine: Engine, plan: KeptPlan, outcomes: Sequence[Outcome], run: Run,
                 "vendor_request_id": outcome.request_id,
                 "at": now,
                 "as_of": run.as_of,
+                "is_unsure": outcome.is_unsure,
             }
             for outcome in outcomes
         ],
@@ -84,6 +86,40 @@ def settle(engine: Engine, plan: KeptPlan, first: int = 0, last: int = 2**62) ->
             ),
             f"INSERT INTO activation.state ({STATE_COLUMNS}) "
             f"SELECT {STATE_COLUMNS} FROM scratch.settled WHERE operation IN ('enter', 'update')",
+        ]
+    )
+
+
+def doubt(engine: Engine, plan: KeptPlan) -> None:
+    """Mark in the state what an interrupted plan handed over and nobody knows the end of; twice changes nothing.
+
+    Whoever is wanted at the destination is then sent in full, and whoever is not leaves, whether or not they are there.
+    """
+    params = {"plan_id": plan.plan_id, "sync": plan.sync}
+    engine.execute(
+        "CREATE OR REPLACE TABLE scratch.doubtful AS WITH answered AS ("
+        "SELECT position, LOGICAL_OR(status IN ('accepted', 'rejected')) AS is_final, "
+        "LOGICAL_OR(COALESCE(is_unsure, FALSE)) AS is_unsure FROM activation.receipts "
+        "WHERE plan_id = @plan_id GROUP BY position) "
+        "SELECT p.sync, p.customer_id, p.place, p.address, CASE p.operation WHEN 'enter' THEN 'entering' "
+        "WHEN 'update' THEN 'updating' ELSE 'leaving' END AS operation, p.fields_json, p.fields_hash, "
+        "n.started_at AS accepted_at, p.run_id FROM (SELECT r.*, @run_id AS run_id FROM activation.plan_rows AS r "
+        "WHERE r.plan_id = @plan_id AND r.operation IN ('enter', 'update', 'leave')) AS p "
+        "INNER JOIN activation.plans AS n ON n.plan_id = @plan_id AND p.position <= n.sent_to "
+        "LEFT JOIN answered AS a ON a.position = p.position "
+        "WHERE a.position IS NULL OR (a.is_unsure AND NOT a.is_final)",
+        {**params, "run_id": plan.run_id},
+    )
+    if not engine.query("SELECT COUNT(*) AS n FROM scratch.doubtful")[0]["n"]:
+        return
+    engine.atomically(
+        [
+            Statement(
+                "DELETE FROM activation.state AS s WHERE s.sync = @sync AND EXISTS ("
+                "SELECT 1 FROM scratch.doubtful AS d WHERE d.place = s.place AND d.address = s.address)",
+                params,
+            ),
+            f"INSERT INTO activation.state ({STATE_COLUMNS}) SELECT {STATE_COLUMNS} FROM scratch.doubtful",
         ]
     )
 

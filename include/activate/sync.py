@@ -185,6 +185,7 @@ def apply_plan(
         group = plan_book.pending(engine, plan, destination, 0, _group_size(destination))
         if not group:
             return _finished(engine, plan, spec, 0)
+        plan_book.hand_over(engine, plan, group[-1].position)
         kinds = field_kinds(engine, segment, spec, plan.generation)
     delivery, calls = asyncio.run(_send_all(plan, group, destination, settings, connection, kinds, run, open_engine))
     with open_engine() as engine:
@@ -224,6 +225,8 @@ async def _send_all(
                     )
                     break
                 group = plan_book.pending(engine, plan, destination, group[-1].position, _group_size(destination))
+                if group and delivery.trouble is None:
+                    plan_book.hand_over(engine, plan, group[-1].position)
         return delivery, session.counters.requests
 
 
@@ -290,6 +293,7 @@ def _draw(
     before = plan_book.last_started(engine, name)
     if before is not None and before.status == "applying":
         receipts.settle(engine, before)
+        receipts.doubt(engine, before)
     drawing = draw(engine, segment, spec, destination, run, generation, connection.extra)
     receipts.rebind(engine, name)
     return drawing, before
