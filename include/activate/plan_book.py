@@ -32,6 +32,7 @@ class KeptPlan:
     status: str
     created_at: datetime
     started_at: datetime | None
+    sent_to: int | None
     counts: Counts
     content: str
     reason: str | None
@@ -225,6 +226,7 @@ def _kept(row: dict[str, Any]) -> KeptPlan:
         row["status"],
         row["created_at"],
         row["started_at"],
+        row["sent_to"],
         counts,
         row["content"] or "",
         row["reason"],

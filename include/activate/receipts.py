@@ -95,6 +95,8 @@ def doubt(engine: Engine, plan: KeptPlan) -> None:
 
     Whoever is wanted at the destination is then sent in full, and whoever is not leaves, whether or not they are there.
     """
+    if plan.sent_to is None:
+        return
     params = {"plan_id": plan.plan_id, "sync": plan.sync}
     engine.execute(
         "CREATE OR REPLACE TABLE scratch.doubtful AS WITH answered AS ("
@@ -103,12 +105,11 @@ def doubt(engine: Engine, plan: KeptPlan) -> None:
         "WHERE plan_id = @plan_id GROUP BY position) "
         "SELECT p.sync, p.customer_id, p.place, p.address, CASE p.operation WHEN 'enter' THEN 'entering' "
         "WHEN 'update' THEN 'updating' ELSE 'leaving' END AS operation, p.fields_json, p.fields_hash, "
-        "n.started_at AS accepted_at, p.run_id FROM (SELECT r.*, @run_id AS run_id FROM activation.plan_rows AS r "
-        "WHERE r.plan_id = @plan_id AND r.operation IN ('enter', 'update', 'leave')) AS p "
-        "INNER JOIN activation.plans AS n ON n.plan_id = @plan_id AND p.position <= n.sent_to "
+        "@at AS accepted_at, @run_id AS run_id FROM activation.plan_rows AS p "
         "LEFT JOIN answered AS a ON a.position = p.position "
-        "WHERE a.position IS NULL OR (a.is_unsure AND NOT a.is_final)",
-        {**params, "run_id": plan.run_id},
+        "WHERE p.plan_id = @plan_id AND p.operation IN ('enter', 'update', 'leave') AND p.position <= @sent_to "
+        "AND (a.position IS NULL OR (a.is_unsure AND NOT a.is_final))",
+        {**params, "run_id": plan.run_id, "at": plan.started_at, "sent_to": plan.sent_to},
     )
     if not engine.query("SELECT COUNT(*) AS n FROM scratch.doubtful")[0]["n"]:
         return
@@ -145,6 +146,15 @@ def write_unsent(engine: Engine, plan: KeptPlan, run: Run, now: datetime) -> Non
             "now": now,
             "as_of": run.as_of,
         },
+    )
+
+
+def hand_on(engine: Engine, sync: str) -> None:
+    """Forget who left this list and stays at the destination for another one; `scratch.plan_compared` says who."""
+    engine.execute(
+        "DELETE FROM activation.state AS s WHERE s.sync = @sync AND EXISTS (SELECT 1 FROM scratch.plan_compared AS p "
+        "WHERE p.intended = 'shared' AND p.place = s.place AND p.address = s.address)",
+        {"sync": sync},
     )
 
 

@@ -179,6 +179,7 @@ def apply_plan(
         if plan.status == "held" and approve != plan_id:
             return SyncResult(plan.sync, plan_id, "held", plan.counts, held=plan.reason)
         _still_holds(engine, plan, segment, spec, destination, run, connection)
+        receipts.hand_on(engine, plan.sync)
         if plan.started_at is None:
             plan_book.start(engine, plan, _now())
         receipts.write_unsent(engine, plan, run, _now())

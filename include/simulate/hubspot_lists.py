@@ -92,8 +92,8 @@ class Lists:
             body["paging"] = {"next": {"after": str(found[limit - 1])}}
         return self._vendor.reply(body)
 
-    def _asked(self, call: Call) -> tuple[ContactList, dict[str, int], list[str]]:
-        """The list, who of the ids given is a contact, and which are nobody's."""
+    def _asked(self, call: Call, *, unwanted: bool = False) -> tuple[ContactList, dict[str, int], list[str]]:
+        """The list, who of the ids given is a contact, and which are nobody's, or `unwanted` by a fault."""
         one = self._list(call)
         if one.kind == "DYNAMIC":
             raise self._vendor.refusal(Problem("VALIDATION_ERROR", "Members of this list are found by its filters"))
@@ -104,12 +104,12 @@ class Lists:
         shelf, known = self._vendor.contacts, {}
         for number in ids:
             record = shelf.find(number, None)
-            if record is not None and not self._vendor.rejects(record.properties.get("email")):
+            if record is not None and not (unwanted and self._vendor.rejects(record.properties.get("email"))):
                 known[number] = record.id
         return one, known, [number for number in ids if number not in known]
 
     def _add(self, call: Call) -> Response:
-        one, known, missing = self._asked(call)
+        one, known, missing = self._asked(call, unwanted=True)
         added = [number for number, contact in known.items() if contact not in one.members]
         one.members.update(known.values())
         return self._changed(added, [], missing)

@@ -121,6 +121,7 @@ class Simulator:
         """The vendors under their prefixes, and the control plane."""
         control = [
             Route("/_control/stats", self._stats, methods=["GET"]),
+            Route("/_control/in_flight", self._in_flight, methods=["GET"]),
             Route("/_control/reset_stats", self._reset_stats, methods=["POST"]),
             Route("/_control/faults", self._set_faults, methods=["POST"]),
             Route("/_control/faults", self._clear_faults, methods=["DELETE"]),
@@ -137,6 +138,9 @@ class Simulator:
 
     async def _stats(self, request: Request) -> Response:
         return JSONResponse({name: msgspec.to_builtins(gate.stats) for name, gate in self.gates.items()})
+
+    async def _in_flight(self, request: Request) -> Response:
+        return JSONResponse({name: gate.in_flight for name, gate in self.gates.items()})
 
     async def _reset_stats(self, request: Request) -> Response:
         for gate in self.gates.values():
