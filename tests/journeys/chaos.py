@@ -215,7 +215,8 @@ class Chaos:
             self.publish()
             self.meddle()
             for name in NAMES:
-                self.deliver(name)
+                if self.rng.random() < 0.7:  # now and then a sync does not run
+                    self.deliver(name)
         self.days += 2
         self.publish()
         for name in NAMES:
