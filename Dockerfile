@@ -5,7 +5,7 @@ WORKDIR /opt/stitchline
 COPY --chown=airflow:0 pyproject.toml uv.lock README.md LICENSE ./
 COPY --chown=airflow:0 include ./include
 RUN pip install --no-cache-dir uv \
-    && uv export --frozen --no-dev --extra production --no-emit-project --output-file /tmp/requirements.txt \
+    && uv export --frozen --no-dev --extra production --extra aws --no-emit-project --output-file /tmp/requirements.txt \
     && uv pip install --no-cache --python "$(command -v python)" --requirement /tmp/requirements.txt \
     && uv pip install --no-cache --no-deps --python "$(command -v python)" --editable .
 COPY --chown=airflow:0 dags ./dags

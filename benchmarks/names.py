@@ -90,8 +90,9 @@ def attach(people: Iterable[Named], records: Iterable[Named]) -> Attached:
             1 AS first_seq, @now AS first_seen_at, @now AS last_seen_at, 1 AS occurrences, 'crm' AS source,
             hubspot_contact_id AS record_key
           FROM staging.hubspot__contacts AS c"""
+        guesses = guessed(frozenset({"staging.hubspot__contacts", "staging.zendesk__users"}))
         here.execute(
-            f"CREATE OR REPLACE TABLE identity.evidence AS {own} UNION ALL {guessed()}", {"now": NOW, "space": ""}
+            f"CREATE OR REPLACE TABLE identity.evidence AS {own} UNION ALL {guesses}", {"now": NOW, "space": ""}
         )
         here.execute(
             "CREATE OR REPLACE TABLE identity.occurrences AS " + _nothing("event_id", "kind", "value", ts=True)

@@ -53,9 +53,10 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Each account's last complete load is at most this old."""
+    """Each account's last complete load is at most this old; `sources` have a stream of the table's name each."""
 
     max_age: timedelta
+    sources: tuple[str, ...]
     severity: Severity = WARNING
     name: str = "freshness"
 
@@ -90,18 +91,19 @@ class Suite:
             raise ValueError(f"{self.table}: {quoted[0]!r} becomes a text in SQL; give it a name without quotes")
 
     @property
-    def source(self) -> str:
-        """Source the table comes from."""
-        return self.table.partition(".")[2].partition("__")[0]
-
-    @property
     def stream(self) -> str:
-        """Stream of the source the table comes from."""
+        """Stream the table comes from."""
         return self.table.partition("__")[2]
 
 
 def staged(
-    table: str, *, types: Mapping[str, str], key: str, expectations: Sequence[Expectation], max_age: timedelta | None
+    table: str,
+    *,
+    types: Mapping[str, str],
+    key: str,
+    expectations: Sequence[Expectation],
+    max_age: timedelta | None,
+    sources: tuple[str, ...] = (),
 ) -> Suite:
     """What every staging table promises (columns, one row per key, freshness, volume), and what is its own.
 
@@ -111,6 +113,7 @@ def staged(
         key: the vendor's id column.
         expectations: what else must hold.
         max_age: how old the last complete load may be; None for what comes only when something happens.
+        sources: whose streams of that name the table holds; by default the one it is named for.
     """
     machinery = {"_account": "STRING", "_key": "STRING", "_seq": "INT64", "_extracted_at": "TIMESTAMP"}
     every: tuple[Expectation, ...] = (
@@ -118,7 +121,7 @@ def staged(
         Unique(("_account", "_key")),
         not_null(key),
         not_null("_extracted_at"),
-        *([Freshness(max_age)] if max_age is not None else []),
+        *([Freshness(max_age, sources or (table.partition("__")[0],))] if max_age is not None else []),
         Volume(),
     )
     return Suite(f"staging.{table}", (*every, *expectations))

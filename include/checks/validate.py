@@ -198,9 +198,10 @@ def bad_rows(suite: Suite, rows: Rows) -> str:
 
 def late(suite: Suite, freshness: Freshness) -> str:
     """GoogleSQL that lists the accounts whose last complete load is too old."""
+    sources = ", ".join(f"'{source}'" for source in freshness.sources)
     return (
-        f"SELECT l.account FROM ops.loads AS l WHERE l.source = '{suite.source}' AND l.stream = '{suite.stream}' "
-        f"AND l.is_complete AND (SELECT COUNT(*) FROM {suite.table} AS t) >= 0 GROUP BY l.account "
+        f"SELECT l.source, l.account FROM ops.loads AS l WHERE l.source IN ({sources}) AND l.stream = '{suite.stream}' "
+        f"AND l.is_complete AND (SELECT COUNT(*) FROM {suite.table} AS t) >= 0 GROUP BY l.source, l.account "
         f"HAVING MAX(l.as_of) < TIMESTAMP_SUB(@as_of, INTERVAL {int(freshness.max_age.total_seconds())} SECOND)"
     )
 

@@ -121,10 +121,10 @@ class Session:
         self.counters = Counters()
         self.clock: Clock = clock or WallClock()
         self._writable = writable
-        self._total_seconds = total_seconds
+        self.total_seconds = total_seconds
         self._authorization = source.auth.headers(connection) if source.auth else {}
         account = f"{source.name}/{connection.account}"
-        self._gate = Gate(store, account, self._host(), self.clock)
+        self.gate = Gate(store, account, self._host(), self.clock)
         self._client: aiohttp.ClientSession | None = None
         self._proxy = _proxy_of(self.base_url)
         root = self.base_url.removesuffix(urlsplit(source.base_url).path.rstrip("/"))
@@ -219,11 +219,11 @@ class Session:
             options["data"] = _encoded(form).encode()
             options["headers"].setdefault("Content-Type", "application/x-www-form-urlencoded")
         effective = with_overrides(budget or self.source.budget, self.connection)
-        deadline = self.clock.now() + self._total_seconds
+        deadline = self.clock.now() + self.total_seconds
         state = RetryCallState(AsyncRetrying(), None, (), {})
         token = refused = None
         while True:
-            async with self._gate.passing(effective, deadline):
+            async with self.gate.passing(effective, deadline):
                 if self._tokens is not None:
                     token = await self._tokens.access(refused)
                     options["headers"]["Authorization"] = f"Bearer {token}"
@@ -245,7 +245,7 @@ class Session:
             self.counters.retries += 1
             if outcome.status == 429 or outcome.status == 403:
                 self.counters.throttled_seconds += wait
-                self._gate.hold(effective, wait)
+                self.gate.hold(effective, wait)
             state.attempt_number += 1
             await self.clock.sleep(wait)
 
@@ -314,10 +314,10 @@ class Session:
                 seen = {name.lower(): value for name, value in response.headers.items()}
                 body = decompressed(await response.read(), seen.get("content-encoding", "").lower())
         except (aiohttp.ClientPayloadError, BrokenAnswer):
-            self._gate.failed()
+            self.gate.failed()
             return _Again("the answer was cut short")
         except TimeoutError:
-            self._gate.failed()
+            self.gate.failed()
             return _Again(f"no answer within {time.perf_counter() - started:.0f} s")
         except (aiohttp.InvalidURL, aiohttp.ClientSSLError, aiohttp.TooManyRedirects) as error:
             raise FixSettings(
@@ -326,31 +326,31 @@ class Session:
                 fix=f"Check the host of connection {self.connection.id}.",
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            self._gate.failed()
+            self.gate.failed()
             return _Again(f"the connection failed ({type(error).__name__})")
         answer = Answer(status, seen, body)
         seconds = time.perf_counter() - started
         log.debug("called where=%s status=%d bytes=%d seconds=%.3f", where, status, len(body), seconds)
         is_key_refused = status >= 400 and source.is_key_refused is not None and source.is_key_refused(body)
         if status in RETRIED and status not in accept and not is_key_refused:
-            self._gate.failed()
+            self.gate.failed()
             after = asked_to_wait(seen, self.clock.now())
             return _Again(f"the vendor answered {status}", status, after, answer.request_id)
         if 200 <= status < 300:
             try:
                 value = decode(body) if decode is not None and status != 204 else None
             except Throttled as error:
-                self._gate.answered()
+                self.gate.answered()
                 self.counters.throttled += 1
                 return _Again(str(error), 429, error.after, answer.request_id)
             except (msgspec.DecodeError, BrokenAnswer) as error:
-                self._gate.failed()
+                self.gate.failed()
                 what = str(error) if isinstance(error, BrokenAnswer) else "the answer is not whole JSON"
                 return _Again(what, request_id=answer.request_id)
-            self._gate.answered()
+            self.gate.answered()
             self._has_worked = True
             return Answer(status, seen, body, value)
-        self._gate.answered()
+        self.gate.answered()
         return answer if status in accept else self._refused(answer, where, is_key_refused)
 
     async def _buy(self, address: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Answer:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from include.simulate.people import Population
-from include.simulate.server import build, serve
+from include.simulate.server import TABLES, build, serve
 
 
 def main() -> None:
@@ -21,13 +21,20 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8765, help="0 picks a free one")
     parser.add_argument("--now", type=_moment, default=None, help="the world's present, ISO 8601 (default: now)")
-    parser.add_argument("--folder", type=Path, default=None, help="where segment.duckdb is written")
+    parser.add_argument("--folder", type=Path, default=None, help="where warehouse files are written")
+    parser.add_argument("--tables", default="segment", help=f"whose, comma-separated, of {', '.join(TABLES)}")
     parser.add_argument("--unlimited", action="store_true", help="no vendor rate limits (for load tests)")
     parser.add_argument("--hubspot-contacts", type=int, default=0, help="so many made-up contacts, none stored")
     given = parser.parse_args()
     now = given.now or datetime.now(UTC).replace(microsecond=0)
     population = Population.generate(given.people, given.seed, now)
-    app = build(population, folder=given.folder, unlimited=given.unlimited, hubspot_contacts=given.hubspot_contacts)
+    app = build(
+        population,
+        folder=given.folder,
+        tables=given.tables.split(","),
+        unlimited=given.unlimited,
+        hubspot_contacts=given.hubspot_contacts,
+    )
     serve(app, host=given.host, port=given.port, ready=_announce)
 
 

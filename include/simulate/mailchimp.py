@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from starlette.responses import Response
@@ -19,6 +20,7 @@ from include.simulate.mailchimp_audience import (
     projected,
     stamp,
 )
+from include.simulate.mailchimp_campaigns import Campaign, make_campaigns, open_late, report, sent_since
 from include.simulate.people import AUDIENCE_ID, Population
 from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, write
 
@@ -32,11 +34,17 @@ class Mailchimp(Vendor):
 
     name = "mailchimp"
     error_media_type = "application/problem+json; charset=utf-8"
-    retyped_fields: ClassVar[Mapping[str, str]] = {"member": "timestamp_opt"}
+    retyped_fields: ClassVar[Mapping[str, str]] = {"member": "timestamp_opt", "activity": "email_address"}
 
     def __init__(self, population: Population, clock: Clock, *, unlimited: bool = False) -> None:
         super().__init__(population, clock, unlimited=unlimited)
         self.audience = Audience(population)
+        self._began = population.now
+
+    @cached_property
+    def campaigns(self) -> dict[str, Campaign]:
+        """What was mailed, made when first asked for."""
+        return make_campaigns(self.audience, self.population.seed, self._began)
 
     def routes(self) -> list[Route]:
         """Everything under /3.0."""
@@ -45,6 +53,8 @@ class Mailchimp(Vendor):
         return [
             read("/3.0/ping", lambda call: self.reply({"health_status": "Everything's Chimpy!"})),
             read("/3.0/lists", self._lists),
+            read("/3.0/campaigns", self._list_campaigns),
+            read("/3.0/reports/{campaign}/email-activity", self._activity),
             read(one, lambda call: self.reply(self._render_list(call))),
             write("POST", one, self._batch_subscribe),
             read(one + "/merge-fields", self._merge_fields),
@@ -116,6 +126,11 @@ class Mailchimp(Vendor):
         """A list with an offset."""
         return (call.int_query("offset", 0) or 0) > 0
 
+    def grow(self, recovered: Sequence[int]) -> None:
+        """Two members open the latest campaign late."""
+        if "campaigns" in vars(self):
+            open_late([*self.campaigns.values()][-1], self.population.now)
+
     def unsubscribe(self, emails: Iterable[str]) -> int:
         """People leave through the footer of a mail: the world changes, nobody calls the API."""
         wanted = {hash_of(email) for email in emails} & self.audience.members.keys()
@@ -178,6 +193,21 @@ class Mailchimp(Vendor):
         self.audience.merge_fields[tag] = type_
         self.audience.merge_names[tag] = name
         return self.reply(self.audience.merge_field(tag))
+
+    def _list_campaigns(self, call: Call) -> Response:
+        offset, count = self._window(call)
+        shown = sent_since(self.campaigns.values(), call.query.get("since_send_time"))
+        body = {"campaigns": shown[offset : offset + count], "total_items": len(shown), "_links": []}
+        return self.reply(projected(body, call.query))
+
+    def _activity(self, call: Call) -> Response:
+        offset, count = self._window(call)
+        number = call.params["campaign"]
+        if number not in self.campaigns:
+            raise Refused(self.missing(call))
+        rows = report(self.campaigns[number], self.audience, call.query.get("since"))
+        page = [self.drifted("activity", row) for row in rows[offset : offset + count]]
+        return self.reply({"emails": page, "campaign_id": number, "total_items": len(rows)})
 
     # -- members
 

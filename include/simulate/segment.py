@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,18 +65,30 @@ SELECT * EXCLUDE (again) FROM once
 
 
 def write_segment_tables(population: Population, path: Path) -> None:
-    """Write the tables to a fresh file and put it in place of the old one, so that no reader sees half of it."""
-    # Imported here: a simulator without Segment needs no database.
+    """Write Segment's tables to a file."""
+    write_tables(population, path, _create_tables)
+
+
+def write_tables(population: Population, path: Path, create: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    """Write tables to a fresh file and put it in place of the old one, so that no reader sees half of it.
+
+    Args:
+        population: whose web events they hold.
+        path: the file.
+        create: makes them from the temporary table `events`, one row per event and copy of it.
+    """
+    # Imported here: a simulator without such tables needs no database.
     import duckdb
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".segment-") as folder:
-        rows, fresh = Path(folder, "events.csv"), Path(folder, "segment.duckdb")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+        rows, fresh = Path(folder, "events.csv"), Path(folder, path.name)
         _write_rows(population, rows)
         # Bounded memory, so that a big world fits beside its warehouse; no progress bar on the server's output.
         with duckdb.connect(str(fresh), config={"memory_limit": "1GB", "temp_directory": folder}) as connection:
             connection.execute("SET enable_progress_bar = false")
-            _create_tables(connection, rows)
+            _read_rows(connection, rows)
+            create(connection)
         os.replace(fresh, path)
 
 
@@ -98,7 +111,7 @@ def _write_rows(population: Population, path: Path) -> None:
         )
 
 
-def _create_tables(connection: duckdb.DuckDBPyConnection, rows: Path) -> None:
+def _read_rows(connection: duckdb.DuckDBPyConnection, rows: Path) -> None:
     names = ("id", "kind", "anonymous_id", "user_id", "event_name", "url")
     types = dict.fromkeys(names, "VARCHAR") | {"ts": "BIGINT", "received": "BIGINT"}
     types |= dict.fromkeys(PROPERTIES, "VARCHAR")
@@ -106,6 +119,8 @@ def _create_tables(connection: duckdb.DuckDBPyConnection, rows: Path) -> None:
     literal = "'" + str(rows).replace("'", "''") + "'"
     connection.execute(_EVENTS.format(path=literal, columns=types))
 
+
+def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     traits = ", ".join(TRAITS)
     page = ", ".join(PAGE_PROPERTIES)
     product = ", ".join(PRODUCT_PROPERTIES[:-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ from include.simulate import (
     hubspot,
     intercom,
     jira,
+    kinesis,
     mailchimp,
     mandrill,
     meta,
+    phantombuster,
     salesforce,
     segment_tracking,
     sendgrid,
@@ -48,17 +50,21 @@ from include.simulate.google import Google
 from include.simulate.hubspot import HubSpot
 from include.simulate.intercom import Intercom
 from include.simulate.jira import Jira
+from include.simulate.kinesis import Kinesis
 from include.simulate.limits import Clock
 from include.simulate.mailchimp import Mailchimp
 from include.simulate.mandrill import Mandrill
 from include.simulate.meta import Meta
 from include.simulate.people import Population, advance
+from include.simulate.phantombuster import PhantomBuster
+from include.simulate.rudderstack import write_rudderstack_tables
 from include.simulate.salesforce import Salesforce
 from include.simulate.segment import write_segment_tables
 from include.simulate.segment_tracking import SegmentTracking
 from include.simulate.sendgrid import SendGrid
 from include.simulate.shopify import Shopify
 from include.simulate.slack import Slack
+from include.simulate.snowplow import write_snowplow_tables
 from include.simulate.stripe import Stripe
 from include.simulate.vendor import Faults, Vendor
 from include.simulate.webhook import Webhook
@@ -66,6 +72,12 @@ from include.simulate.xero import Xero
 from include.simulate.zendesk import Zendesk
 
 SEGMENT_FILE = "segment.duckdb"
+TABLES = {
+    "segment": write_segment_tables,
+    "rudderstack": write_rudderstack_tables,
+    "snowplow": write_snowplow_tables,
+}
+"""Vendors that write into the company's warehouse, each into `<name>.duckdb`."""
 
 
 class Advance(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,6 +96,7 @@ class Simulator:
         population: Population,
         *,
         folder: Path | None = None,
+        tables: Sequence[str] = ("segment",),
         unlimited: bool = False,
         hubspot_contacts: int = 0,
         clock: Clock | None = None,
@@ -91,6 +104,7 @@ class Simulator:
         self.population = population
         self.clock = clock or Clock(population.now)
         self._folder = folder
+        self._tables = tables
         self._mailchimp = Mailchimp(population, self.clock, unlimited=unlimited)
         self._slack = Slack(population, self.clock, unlimited=unlimited)
         vendors: list[Vendor] = [
@@ -114,6 +128,8 @@ class Simulator:
             Jira(population, self.clock, unlimited=unlimited),
             Mandrill(population, self.clock, unlimited=unlimited),
             Discourse(population, self.clock, unlimited=unlimited),
+            PhantomBuster(population, self.clock, unlimited=unlimited),
+            Kinesis(population, self.clock, unlimited=unlimited),
         ]
         self.gates = {vendor.name: Gate(vendor) for vendor in vendors}
 
@@ -130,11 +146,11 @@ class Simulator:
         ]
         return [*control, *(Mount(f"/{name}", app=gate) for name, gate in self.gates.items())]
 
-    def write_segment(self) -> None:
-        """Write the Segment warehouse file, if there is a folder for it."""
+    def write_tables(self) -> None:
+        """Write what vendors write into a warehouse, if there is a folder for it."""
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_segment_tables(self.population, self._folder / SEGMENT_FILE)
+            for name in self._tables:
+                TABLES[name](self.population, self._folder / f"{name}.duckdb")
 
     async def _stats(self, request: Request) -> Response:
         return JSONResponse({name: msgspec.to_builtins(gate.stats) for name, gate in self.gates.items()})
@@ -177,7 +193,7 @@ class Simulator:
             gate.vendor.grow(recovered)
         unsubscribed = self._mailchimp.unsubscribe(step.unsubscribe) if step.unsubscribe else 0
         if len(self.population.web_events) != events:
-            self.write_segment()
+            self.write_tables()
         now = self.population.now.isoformat()
         return JSONResponse({"now": now, "recovered": list(recovered), "unsubscribed": unsubscribed})
 
@@ -189,23 +205,25 @@ def build(
     population: Population,
     *,
     folder: Path | None = None,
+    tables: Sequence[str] = ("segment",),
     unlimited: bool = False,
     hubspot_contacts: int = 0,
     clock: Clock | None = None,
 ) -> ASGIApp:
-    """The ASGI app over this population; writes `segment.duckdb` into `folder`.
+    """The ASGI app over this population; writes the tables of `tables` into `folder`.
 
     Args:
         population: the world; the app changes it when a test advances it.
-        folder: where the Segment warehouse file goes; None for none.
+        folder: where the warehouse files go; None for none.
+        tables: whose files are written, of `TABLES`; a website sends its events to one of them.
         unlimited: turn the vendors' own rate limits off, for load tests.
         hubspot_contacts: that many made-up HubSpot contacts instead of the population's.
         clock: the world's time; by default it starts at the population's now and passes as real time does.
     """
     simulator = Simulator(
-        population, folder=folder, unlimited=unlimited, hubspot_contacts=hubspot_contacts, clock=clock
+        population, folder=folder, tables=tables, unlimited=unlimited, hubspot_contacts=hubspot_contacts, clock=clock
     )
-    simulator.write_segment()
+    simulator.write_tables()
     inner = Starlette(routes=simulator.routes())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -266,7 +284,7 @@ def connections(port: int, folder: Path | str, host: str = "127.0.0.1") -> dict[
         "zendesk": http("/zendesk", zendesk.EMAIL, zendesk.TOKEN, subdomain="acme"),
         "salesforce": http("/salesforce", salesforce.CLIENT_ID, salesforce.CLIENT_SECRET),
         "stripe": http("/stripe", None, stripe.API_KEY),
-        "segment": {"conn_type": "generic", "host": str(Path(folder) / SEGMENT_FILE)},
+        **{name: {"conn_type": "generic", "host": str(Path(folder) / f"{name}.duckdb")} for name in TABLES},
         "callrail": http("/callrail", None, callrail.KEY, account_id=callrail.ACCOUNT),
         "sendgrid": http("/sendgrid", None, sendgrid.KEY),
         "intercom": http("/intercom", None, intercom.TOKEN),
@@ -281,6 +299,10 @@ def connections(port: int, folder: Path | str, host: str = "127.0.0.1") -> dict[
         "shopify": http("/shopify", None, shopify.TOKEN),
         "discourse": http("/discourse", None, discourse.KEY),
         "mandrill": http("/mandrill", None, mandrill.KEY),
+        "phantombuster": http("/phantombuster", None, phantombuster.KEY),
+        "kinesis": http(
+            "/kinesis/api", kinesis.ACCESS_KEY, kinesis.SECRET_KEY, region=kinesis.REGION, stream=kinesis.STREAM
+        ),
         "jira": http("/jira", jira.EMAIL, jira.TOKEN),
         "segment_tracking": http("/segment_tracking", None, segment_tracking.WRITE_KEY),
         "meta": http("/meta", None, meta.TOKEN, ad_account_id=meta.AD_ACCOUNT),

@@ -16,10 +16,10 @@ PERSONAL = (
     r".+\.phone",
     r".+\.(first|last|full)_name",
     # A device's id follows one person through the web; booking links carry it in utm_term.
-    r".+\.(anonymous_id|utm_term)",
+    r".+\.(anonymous_id|network_user_id|utm_term)",
     # Addresses of pages carry what was put into links: e-mail addresses, tokens; one shows a customer's cart.
     r".+\.(url|link|referrer|recovery_url)",
-    r"(staging|quarantine)\.discourse__users\.username",
+    r"(staging|quarantine)\.(discourse__users\.username|phantombuster__rows\.(linkedin_url|twitter_handle|comment_url))",
     # What the vendor sent, and what was sent to one.
     r".+\.(_payload|fields_json|previous_json)",
     # Mailchimp's key is the MD5 of the address, which whoever has a list of addresses can undo.

@@ -6,6 +6,7 @@ import hashlib
 import random
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -68,7 +69,12 @@ KINDS = {
     "email": ["ada@example.com", "bo@example.com", "o'b@example.com"],
 }
 EVENTS = [
-    *(f"{source}/{number}" for source in ("segment", "calendly", "stripe", "callrail", "xero") for number in IDS),
+    *(
+        f"{source}/{number}"
+        for source in ("segment", "snowplow", "phantombuster", "calendly", "stripe", "callrail", "xero")
+        for number in IDS
+    ),
+    *(f"mandrill/messages/{hashlib.sha256(str(key).encode()).hexdigest()[:32]}" for key in (1, 2, 3)),
     *(
         f"{source}{account}/{number}"
         for source in ("zendesk", "intercom", "salesforce")
@@ -100,6 +106,7 @@ WORDS = {
 }
 STATUSES = {
     "staging.mailchimp__members": ["subscribed", "unsubscribed", "cleaned", "pending", None],
+    "staging.mandrill__messages": ["sent", "sent", "unsub", "rejected", None],
     "staging.stripe__charges": ["succeeded", "pending", "failed", None],
     "marts.orders": ["paid", "paid", "paid", "refunded", "failed", None],
     "marts.consents": ["granted", "denied"],
@@ -246,5 +253,6 @@ def _payload(sql: str, chance: random.Random) -> Mapping[str, Any]:
                 break
             inner = held
         else:
-            inner[last] = chance.choice(PAYLOAD_VALUES)
+            # Copied: what stands below this place is written into it.
+            inner[last] = deepcopy(chance.choice(PAYLOAD_VALUES))
     return payload

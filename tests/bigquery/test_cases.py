@@ -13,7 +13,7 @@ from include.warehouse import models
 from include.warehouse.render import Names, render
 
 BEYOND_ZETASQL = dict.fromkeys(
-    ("rules/zendesk_user_same_name", "rules/zendesk_user_same_initial"),
+    ("rules/zendesk_user_same_name", "rules/zendesk_user_same_initial", "rules/phantombuster_same_name"),
     "Failed to get a normalizer instance",  # the WASM build is without ICU's data
 )
 """Models that ZetaSQL analyzes but cannot execute -> what it says to each of their cases."""

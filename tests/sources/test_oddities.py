@@ -38,11 +38,11 @@ def asked(simulator: Simulator, name: str, pulling: Puller, *calls: tuple[str, s
 
 def test_archived_members_are_pulled_and_their_change_is_seen(changing_world: Simulator, tmp_path: Path) -> None:
     pulling = Puller(changing_world, tmp_path)
-    _, members = pulling("mailchimp")
+    _, members, _ = pulling("mailchimp")
     member = next(line["_payload"] for line in pulling.lines(members) if line["_payload"]["status"] == "subscribed")
     path = f"/lists/{member['list_id']}/members/{member['id']}"
     asked(changing_world, "mailchimp", pulling, ("DELETE", path, {}))
-    _, changed = pulling("mailchimp", "2")
+    _, changed, _ = pulling("mailchimp", "2")
     found = {line["_payload"]["id"]: line["_payload"]["status"] for line in pulling.lines(changed)}
     assert found[member["id"]] == "archived"
     assert changed.records < members.records / 4

@@ -8,8 +8,10 @@ SUITE = staged(
     "segment__tracks",
     key="event_id",
     max_age=timedelta(hours=26),
+    sources=("segment", "rudderstack"),
     types={
         "event_id": "STRING",
+        "source": "STRING",
         "anonymous_id": "STRING",
         "user_id": "STRING",
         "event": "STRING",

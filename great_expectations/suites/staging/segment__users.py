@@ -8,8 +8,10 @@ SUITE = staged(
     "segment__users",
     key="user_id",
     max_age=timedelta(hours=26),
+    sources=("segment", "rudderstack"),
     types={
         "user_id": "STRING",
+        "source": "STRING",
         "email": "STRING",
         "first_name": "STRING",
         "last_name": "STRING",

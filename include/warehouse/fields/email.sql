@@ -5,7 +5,7 @@ why: Only what stitching gave to this person; nothing blocked, shared, malformed
 SELECT
   ids.customer_id,
   LOWER(TRIM(r.email)) AS value,
-  'segment' AS source,
+  r.source,
   r._key AS record_key,
   r.received_at AS seen_at,
   1 AS priority

@@ -19,7 +19,7 @@ UNION ALL
 SELECT
   ids.customer_id,
   NULLIF(TRIM(r.last_name), '') AS value,
-  'segment' AS source,
+  r.source,
   r._key AS record_key,
   r.received_at AS seen_at,
   2 AS priority

@@ -4,7 +4,7 @@ title: The website's user id.
 SELECT
   ids.customer_id,
   r.user_id AS value,
-  'segment' AS source,
+  r.source,
   r._key AS record_key,
   r.received_at AS seen_at,
   1 AS priority

@@ -163,9 +163,13 @@ def trusted(engine: Engine, seq_from: int) -> str:
     )
 
 
-def guessed() -> str:
-    """SELECT of what every inferred rule finds; each depends on everybody's latest records."""
-    return _normal(_found(rule, rule.sql) for rule in rules() if rule.header["inferred"])
+def guessed(tables: frozenset[str] | None = None) -> str:
+    """SELECT of what every inferred rule finds, or those that read nothing but the tables named.
+
+    Each depends on everybody's latest records.
+    """
+    guesses = [rule for rule in rules() if rule.header["inferred"] and (tables is None or rule.reads <= tables)]
+    return _normal(_found(rule, rule.sql) for rule in guesses)
 
 
 def found_in(tables: Mapping[str, str]) -> str:

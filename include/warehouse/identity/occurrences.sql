@@ -124,36 +124,19 @@ FROM staging.segment__pages
 WHERE REGEXP_CONTAINS(url, r'[?&]eh=[0-9a-fA-F]{64}(?:[&#]|$)')
 UNION ALL
 SELECT
-  CONCAT('callrail/', callrail_call_id) AS event_id,
-  started_at AS ts,
-  'callrail_call' AS kind,
-  CONCAT(_account, '/', callrail_call_id) AS value
-FROM staging.callrail__calls
-WHERE TRUE
-UNION ALL
-SELECT
-  CONCAT('callrail/', callrail_call_id) AS event_id,
-  started_at AS ts,
-  'anonymous_id' AS kind,
-  anonymous_id AS value
-FROM staging.callrail__calls
-WHERE anonymous_id IS NOT NULL
-UNION ALL
-SELECT
-  CONCAT('callrail/', callrail_call_id) AS event_id,
-  started_at AS ts,
-  'email' AS kind,
-  email AS value
-FROM staging.callrail__calls
-WHERE email IS NOT NULL
-UNION ALL
-SELECT
-  CONCAT('callrail/', callrail_call_id) AS event_id,
-  started_at AS ts,
-  'phone' AS kind,
-  phone AS value
-FROM staging.callrail__calls
-WHERE phone IS NOT NULL
+  CONCAT('callrail/', calls.callrail_call_id) AS event_id,
+  calls.started_at AS ts,
+  carried.kind,
+  carried.value
+FROM
+  staging.callrail__calls AS calls,
+  UNNEST([
+    STRUCT('callrail_call' AS kind, CONCAT(calls._account, '/', calls.callrail_call_id) AS value),
+    STRUCT('anonymous_id' AS kind, calls.anonymous_id AS value),
+    STRUCT('email' AS kind, calls.email AS value),
+    STRUCT('phone' AS kind, calls.phone AS value)
+  ]) AS carried
+WHERE carried.value IS NOT NULL
 UNION ALL
 SELECT
   CONCAT('intercom', IF(_account = 'main', '', CONCAT('__', _account)), '/', intercom_conversation_id) AS event_id,
@@ -206,23 +189,19 @@ WHERE TRUE
 UNION ALL
 SELECT
   CONCAT(
-    'salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_campaign_member_id
+    'salesforce', IF(members._account = 'main', '', CONCAT('__', members._account)), '/',
+    members.salesforce_campaign_member_id
   ) AS event_id,
-  created_at AS ts,
-  'salesforce_contact_id' AS kind,
-  CONCAT(_account, '/', salesforce_contact_id) AS value
-FROM staging.salesforce__campaign_members
-WHERE salesforce_contact_id IS NOT NULL
-UNION ALL
-SELECT
-  CONCAT(
-    'salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_campaign_member_id
-  ) AS event_id,
-  created_at AS ts,
-  'salesforce_lead_id' AS kind,
-  CONCAT(_account, '/', salesforce_lead_id) AS value
-FROM staging.salesforce__campaign_members
-WHERE salesforce_lead_id IS NOT NULL
+  members.created_at AS ts,
+  carried.kind,
+  carried.value
+FROM
+  staging.salesforce__campaign_members AS members,
+  UNNEST([
+    STRUCT('salesforce_contact_id' AS kind, CONCAT(members._account, '/', members.salesforce_contact_id) AS value),
+    STRUCT('salesforce_lead_id' AS kind, CONCAT(members._account, '/', members.salesforce_lead_id) AS value)
+  ]) AS carried
+WHERE carried.value IS NOT NULL
 UNION ALL
 SELECT
   CONCAT('salesforce', IF(_account = 'main', '', CONCAT('__', _account)), '/', salesforce_task_id) AS event_id,
@@ -329,20 +308,17 @@ FROM staging.jira__issues
 WHERE jira_account_id IS NOT NULL AND reporter_type = 'customer'
 UNION ALL
 SELECT
-  CONCAT('mandrill/messages/', SUBSTR(TO_HEX(SHA256(_key)), 1, 32)) AS event_id,
-  sent_at AS ts,
-  'email' AS kind,
-  email AS value
-FROM staging.mandrill__messages
-WHERE email IS NOT NULL
-UNION ALL
-SELECT
-  CONCAT('mandrill/messages/', SUBSTR(TO_HEX(SHA256(_key)), 1, 32)) AS event_id,
-  sent_at AS ts,
-  'user_id' AS kind,
-  user_id AS value
-FROM staging.mandrill__messages
-WHERE user_id IS NOT NULL
+  CONCAT('mandrill/messages/', SUBSTR(TO_HEX(SHA256(messages._key)), 1, 32)) AS event_id,
+  messages.sent_at AS ts,
+  carried.kind,
+  carried.value
+FROM
+  staging.mandrill__messages AS messages,
+  UNNEST([
+    STRUCT('email' AS kind, messages.email AS value),
+    STRUCT('user_id' AS kind, messages.user_id AS value)
+  ]) AS carried
+WHERE carried.value IS NOT NULL
 UNION ALL
 SELECT
   CONCAT(
@@ -388,17 +364,56 @@ FROM staging.collector__email_events
 WHERE email_sha256 IS NOT NULL
 UNION ALL
 SELECT
-  CONCAT('airship', IF(_account = 'main', '', CONCAT('__', _account)), '/', event_id) AS event_id,
-  ts,
-  'channel_id' AS kind,
-  CONCAT(_account, '/', airship_channel_id) AS value
-FROM staging.collector__airship_events
-WHERE airship_channel_id IS NOT NULL
+  CONCAT('airship', IF(pushes._account = 'main', '', CONCAT('__', pushes._account)), '/', pushes.event_id) AS event_id,
+  pushes.ts,
+  carried.kind,
+  carried.value
+FROM
+  staging.collector__airship_events AS pushes,
+  UNNEST([
+    STRUCT('channel_id' AS kind, CONCAT(pushes._account, '/', pushes.airship_channel_id) AS value),
+    STRUCT('user_id' AS kind, pushes.user_id AS value)
+  ]) AS carried
+WHERE carried.value IS NOT NULL
 UNION ALL
 SELECT
-  CONCAT('airship', IF(_account = 'main', '', CONCAT('__', _account)), '/', event_id) AS event_id,
-  ts,
-  'user_id' AS kind,
-  user_id AS value
-FROM staging.collector__airship_events
-WHERE user_id IS NOT NULL
+  CONCAT('phantombuster/', profiles.phantombuster_row_id) AS event_id,
+  profiles.happened_at AS ts,
+  carried.kind,
+  carried.value
+FROM
+  staging.phantombuster__rows AS profiles,
+  UNNEST([
+    STRUCT('linkedin_url' AS kind, profiles.linkedin_url AS value),
+    STRUCT('twitter_handle' AS kind, profiles.twitter_handle AS value)
+  ]) AS carried
+WHERE carried.value IS NOT NULL AND profiles.kind != 'seen'
+UNION ALL
+SELECT
+  CONCAT('snowplow/', seen.event_id) AS event_id,
+  seen.ts,
+  carried.kind,
+  carried.value
+FROM
+  (
+    SELECT
+      *,
+      IF(event = 'page_view', url, NULL) AS opened_url
+    FROM staging.snowplow__events
+    WHERE event != 'page_ping'
+  ) AS seen,
+  UNNEST([
+    STRUCT('anonymous_id' AS kind, seen.anonymous_id AS value),
+    STRUCT('device_id' AS kind, seen.network_user_id AS value),
+    STRUCT('user_id' AS kind, seen.user_id AS value),
+    STRUCT(
+      'email' AS kind,
+      REGEXP_REPLACE(
+        REPLACE(REGEXP_EXTRACT(seen.opened_url, r'[?&](?:email|utm_email)=([^&#]+)'), '%40', '@'), r'%2[bB]', '+'
+      ) AS value
+    ),
+    STRUCT(
+      'email_sha256' AS kind, REGEXP_EXTRACT(seen.opened_url, r'[?&]eh=([0-9a-fA-F]{64})(?:[&#]|$)') AS value
+    )
+  ]) AS carried
+WHERE carried.value IS NOT NULL

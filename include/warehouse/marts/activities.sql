@@ -27,7 +27,7 @@ recorded AS (
     ts,
     anonymous_id,
     'viewed_page' AS activity,
-    'segment' AS source,
+    source,
     TO_JSON_STRING(STRUCT(name AS name, path AS path)) AS feature_json,
     url AS link
   FROM staging.segment__pages
@@ -37,7 +37,7 @@ recorded AS (
     ts,
     anonymous_id,
     event AS activity,
-    'segment' AS source,
+    source,
     TO_JSON_STRING(STRUCT(event_text AS name)) AS feature_json,
     url AS link
   FROM staging.segment__tracks
@@ -47,10 +47,34 @@ recorded AS (
     ts,
     anonymous_id,
     'identified_themselves' AS activity,
-    'segment' AS source,
+    source,
     '{}' AS feature_json,
     url AS link
   FROM staging.segment__identifies
+  UNION ALL
+  SELECT
+    CONCAT('snowplow/', event_id) AS activity_id,
+    ts,
+    anonymous_id,
+    IF(event = 'page_view', 'viewed_page', event) AS activity,
+    'snowplow' AS source,
+    TO_JSON_STRING(STRUCT(
+      COALESCE(event_text, name) AS name, path AS path, label AS label, traffic_source AS source, medium AS medium,
+      campaign AS campaign, click_id AS click_id
+    )) AS feature_json,
+    url AS link
+  FROM staging.snowplow__events
+  WHERE event != 'page_ping'
+  UNION ALL
+  SELECT
+    CONCAT('phantombuster/', phantombuster_row_id) AS activity_id,
+    happened_at AS ts,
+    CAST(NULL AS STRING) AS anonymous_id,
+    CONCAT(kind, IF(kind = 'liked', '_post', '_on_post')) AS activity,
+    'phantombuster' AS source,
+    TO_JSON_STRING(STRUCT(post_url AS post_url, agent_name AS agent_name)) AS feature_json,
+    COALESCE(comment_url, post_url) AS link
+  FROM staging.phantombuster__rows
   UNION ALL
   SELECT
     CONCAT('calendly/', calendly_invitee_id) AS activity_id,
@@ -93,9 +117,7 @@ recorded AS (
     TO_JSON_STRING(STRUCT(
       -- Engines write the zeros at the end of a NUMERIC differently.
       REGEXP_REPLACE(CAST(amount AS STRING), r'\.0*$|(\.\d*[1-9])0+$', r'\1') AS amount,
-      currency AS currency,
-      line_count AS line_count,
-      first_item_title AS first_item_title
+      currency AS currency, line_count AS line_count, first_item_title AS first_item_title
     )) AS feature_json,
     recovery_url AS link
   FROM staging.shopify__abandoned_checkouts
@@ -127,19 +149,6 @@ recorded AS (
   WHERE post_number != 1 AND NOT is_deleted
   UNION ALL
   SELECT
-    CONCAT('mandrill/messages/', SUBSTR(TO_HEX(SHA256(_key)), 1, 32)) AS activity_id,
-    sent_at AS ts,
-    CAST(NULL AS STRING) AS anonymous_id,
-    'received_email' AS activity,
-    'mandrill' AS source,
-    TO_JSON_STRING(STRUCT(
-      first_tag AS campaign, template AS template, open_count AS open_count, click_count AS click_count
-    )) AS feature_json,
-    CAST(NULL AS STRING) AS link
-  FROM staging.mandrill__messages
-  WHERE status IN ('sent', 'spam', 'unsub') AND NOT is_deleted
-  UNION ALL
-  SELECT
     CONCAT('airship', IF(_account = 'main', '', CONCAT('__', _account)), '/', event_id) AS activity_id,
     ts,
     CAST(NULL AS STRING) AS anonymous_id,
@@ -157,26 +166,6 @@ recorded AS (
   FROM staging.collector__airship_events
   WHERE
     kind IN ('send', 'rich_read', 'open', 'first_open', 'uninstall') OR (kind = 'custom' AND name IS NOT NULL)
-  UNION ALL
-  SELECT
-    mails.event_id AS activity_id,
-    mails.ts,
-    CAST(NULL AS STRING) AS anonymous_id,
-    CASE
-      WHEN mails.kind = 'delivered' THEN 'received_email'
-      -- Apple's mail program loads every picture, whether anybody looks or not.
-      WHEN mails.is_machine THEN 'fetched_email'
-      WHEN mails.kind = 'subscribed' THEN mails.kind
-      ELSE CONCAT(mails.kind, '_email')
-    END AS activity,
-    mails.source,
-    TO_JSON_STRING(STRUCT(mails.campaign AS campaign)) AS feature_json,
-    mails.url AS link
-  FROM staging.collector__email_events AS mails
-  -- A message that Mandrill's list shows is told above.
-  LEFT JOIN staging.mandrill__messages AS listed
-    ON mails.message_id = listed.mandrill_message_id AND mails.source = 'mandrill' AND mails.kind = 'delivered'
-  WHERE mails.kind IN ('delivered', 'opened', 'clicked', 'subscribed') AND listed.mandrill_message_id IS NULL
 ),
 
 -- Amounts that are no revenue of their own.
@@ -255,13 +244,8 @@ told AS (
     IF(direction = 'outbound', 'was_called', 'called') AS activity,
     source,
     TO_JSON_STRING(STRUCT(
-      status AS status,
-      duration_seconds AS duration_seconds,
-      traffic_source AS source,
-      medium AS medium,
-      campaign AS campaign,
-      gclid AS gclid,
-      landing_page AS landing_page
+      status AS status, duration_seconds AS duration_seconds, traffic_source AS source, medium AS medium,
+      campaign AS campaign, gclid AS gclid, landing_page AS landing_page
     )) AS feature_json,
     is_inferred_identity
   FROM marts.calls
@@ -355,7 +339,7 @@ happened AS (
     CAST(NULL AS NUMERIC) AS revenue_impact,
     CAST(NULL AS STRING) AS currency,
     recorded.link,
-    recorded.activity IN ('received_email', 'fetched_email', 'received_push') AS is_by_others,
+    recorded.activity = 'received_push' AS is_by_others,
     events.is_inferred AS is_inferred_identity
   FROM recorded
   INNER JOIN identity.events AS events ON recorded.activity_id = events.event_id
@@ -380,6 +364,23 @@ happened AS (
     FALSE AS is_by_others,
     is_inferred_identity
   FROM marts.orders
+  UNION ALL
+  SELECT
+    email_touch_id AS activity_id,
+    touched_at AS ts,
+    customer_id,
+    CAST(NULL AS STRING) AS anonymous_id,
+    IF(kind = 'subscribed', kind, CONCAT(kind, '_email')) AS activity,
+    source,
+    TO_JSON_STRING(STRUCT(
+      campaign AS campaign, template AS template, open_count AS open_count, click_count AS click_count
+    )) AS feature_json,
+    CAST(NULL AS NUMERIC) AS revenue_impact,
+    CAST(NULL AS STRING) AS currency,
+    url AS link,
+    kind IN ('received', 'fetched') AS is_by_others,
+    is_inferred_identity
+  FROM marts.email_touches
   UNION ALL
   SELECT
     activity_id,

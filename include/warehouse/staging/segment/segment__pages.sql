@@ -1,24 +1,46 @@
 /*
 title: Page views, one row per message id.
 why: >-
-  Segment's warehouse tables, and calls that came to the collector; a message that came both ways counts once, and
-  what Segment wrote of it wins
+  The warehouse tables of Segment and of RudderStack, and calls that came to the collector; a message that came both
+  ways counts once, and what a warehouse table says of it wins
 latest_by: loaded_at
 columns:
-  event_id: Segment's message id.
-  anonymous_id: Id Segment keeps in the visitor's browser; one per device and browser.
+  event_id: The message id, which the sending library made.
+  source: Whose table holds it, segment or rudderstack; segment for a call that only the collector has.
+  anonymous_id: Id the sending library keeps in the visitor's browser; one per device and browser.
   user_id: The website's own id of the signed-in user.
   name: Name the website gave the page.
   url: Full address of the page, with its parameters.
   path: Path of the address.
   referrer: Address of the page the visitor came from.
-  ts: When it happened, UTC, with the device's clock error taken out by Segment (`timestamp`).
-  received_at: When Segment received it, UTC.
-  loaded_at: When Segment's own load wrote the row to its table, UTC; says which version of a message is the latest.
+  ts: When it happened, UTC, with the device's clock error taken out (`timestamp`).
+  received_at: When the vendor received it, UTC.
+  loaded_at: When the vendor's own load wrote the row to its table, UTC; says which version of a message is the latest.
     NULL for a call that only the collector has.
   is_deleted: Always FALSE; messages are not deleted.
 */
 WITH
+-- RudderStack writes the same columns, and its libraries give messages the same ids.
+tables AS (
+  SELECT
+    _account,
+    _key,
+    _seq,
+    _extracted_at,
+    _payload,
+    'segment' AS source
+  FROM raw.segment__pages
+  UNION ALL
+  SELECT
+    _account,
+    _key,
+    _seq,
+    _extracted_at,
+    _payload,
+    'rudderstack' AS source
+  FROM raw.rudderstack__pages
+),
+
 -- The collector keeps what the address and the batch said beside each call.
 calls AS (
   SELECT
@@ -46,6 +68,7 @@ SELECT
   _seq,
   _extracted_at,
   JSON_VALUE(_payload, '$.id') AS event_id,
+  source,
   NULLIF(JSON_VALUE(_payload, '$.anonymous_id'), '') AS anonymous_id,
   NULLIF(JSON_VALUE(_payload, '$.user_id'), '') AS user_id,
   NULLIF(JSON_VALUE(_payload, '$.name'), '') AS name,
@@ -56,7 +79,7 @@ SELECT
   SAFE_CAST(JSON_VALUE(_payload, '$.received_at') AS TIMESTAMP) AS received_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.loaded_at') AS TIMESTAMP) AS loaded_at,
   FALSE AS is_deleted
-FROM raw.segment__pages
+FROM tables
 UNION ALL
 SELECT
   _account,
@@ -64,6 +87,7 @@ SELECT
   _seq,
   _extracted_at,
   COALESCE(NULLIF(JSON_VALUE(_payload, '$.record.messageId'), ''), _key) AS event_id,
+  'segment' AS source,
   NULLIF(JSON_VALUE(_payload, '$.record.anonymousId'), '') AS anonymous_id,
   NULLIF(JSON_VALUE(_payload, '$.record.userId'), '') AS user_id,
   COALESCE(

@@ -1,23 +1,45 @@
 /*
 title: Actions tracked on the website, one row per message id.
 why: >-
-  Segment's warehouse tables, and calls that came to the collector; a message that came both ways counts once, and
-  what Segment wrote of it wins
+  The warehouse tables of Segment and of RudderStack, and calls that came to the collector; a message that came both
+  ways counts once, and what a warehouse table says of it wins
 latest_by: loaded_at
 columns:
-  event_id: Segment's message id.
-  anonymous_id: Id Segment keeps in the visitor's browser; one per device and browser.
+  event_id: The message id, which the sending library made.
+  source: Whose table holds it, segment or rudderstack; segment for a call that only the collector has.
+  anonymous_id: Id the sending library keeps in the visitor's browser; one per device and browser.
   user_id: The website's own id of the signed-in user.
-  event: Name of the action in snake_case, as Segment names its table.
+  event: Name of the action in snake_case, as the vendor names its table.
   event_text: Name of the action as the website sent it.
   url: Page on which the action happened.
-  ts: When it happened, UTC, with the device's clock error taken out by Segment (`timestamp`).
-  received_at: When Segment received it, UTC.
-  loaded_at: When Segment's own load wrote the row to its table, UTC; says which version of a message is the latest.
+  ts: When it happened, UTC, with the device's clock error taken out (`timestamp`).
+  received_at: When the vendor received it, UTC.
+  loaded_at: When the vendor's own load wrote the row to its table, UTC; says which version of a message is the latest.
     NULL for a call that only the collector has.
   is_deleted: Always FALSE; messages are not deleted.
 */
 WITH
+-- RudderStack writes the same columns, and its libraries give messages the same ids.
+tables AS (
+  SELECT
+    _account,
+    _key,
+    _seq,
+    _extracted_at,
+    _payload,
+    'segment' AS source
+  FROM raw.segment__tracks
+  UNION ALL
+  SELECT
+    _account,
+    _key,
+    _seq,
+    _extracted_at,
+    _payload,
+    'rudderstack' AS source
+  FROM raw.rudderstack__tracks
+),
+
 -- The collector keeps what the address and the batch said beside each call.
 calls AS (
   SELECT
@@ -45,6 +67,7 @@ SELECT
   _seq,
   _extracted_at,
   JSON_VALUE(_payload, '$.id') AS event_id,
+  source,
   NULLIF(JSON_VALUE(_payload, '$.anonymous_id'), '') AS anonymous_id,
   NULLIF(JSON_VALUE(_payload, '$.user_id'), '') AS user_id,
   NULLIF(JSON_VALUE(_payload, '$.event'), '') AS event,
@@ -54,7 +77,7 @@ SELECT
   SAFE_CAST(JSON_VALUE(_payload, '$.received_at') AS TIMESTAMP) AS received_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.loaded_at') AS TIMESTAMP) AS loaded_at,
   FALSE AS is_deleted
-FROM raw.segment__tracks
+FROM tables
 UNION ALL
 SELECT
   _account,
@@ -62,6 +85,7 @@ SELECT
   _seq,
   _extracted_at,
   COALESCE(NULLIF(JSON_VALUE(_payload, '$.record.messageId'), ''), _key) AS event_id,
+  'segment' AS source,
   NULLIF(JSON_VALUE(_payload, '$.record.anonymousId'), '') AS anonymous_id,
   NULLIF(JSON_VALUE(_payload, '$.record.userId'), '') AS user_id,
   -- Segment names its tables so: "Order Completed" and "orderCompleted" are order_completed.

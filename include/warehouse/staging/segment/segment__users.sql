@@ -1,25 +1,50 @@
 /*
 title: Signed-in users with their latest traits; the id is the website's user id.
 why: >-
-  Segment's own table, and for who is not in it the latest identify call to the collector that carried an address
+  Segment's or RudderStack's own table, and for who is not in it the latest identify call to the collector that
+  carried an address
 latest_by: loaded_at
 columns:
   user_id: The website's own id of the signed-in user.
+  source: Whose table holds them, segment or rudderstack; segment for who only the collector knows.
   email: Latest address in the user's traits.
   first_name: Latest first name in the traits, or the first word of the name.
   last_name: Latest last name in the traits, or the last word of the name.
   phone: Latest phone number in the traits.
-  received_at: When Segment received the latest traits, UTC.
-  loaded_at: When Segment's own load wrote the row to its table, UTC; says which version of a user is the latest.
+  received_at: When the vendor received the latest traits, UTC.
+  loaded_at: When the vendor's own load wrote the row to its table, UTC; says which version of a user is the latest.
     NULL for who only the collector knows.
-  is_deleted: Always FALSE; Segment's table keeps every user.
+  is_deleted: Always FALSE; the table keeps every user.
 */
+WITH
+-- RudderStack writes the same columns, and its libraries give messages the same ids.
+tables AS (
+  SELECT
+    _account,
+    _key,
+    _seq,
+    _extracted_at,
+    _payload,
+    'segment' AS source
+  FROM raw.segment__users
+  UNION ALL
+  SELECT
+    _account,
+    _key,
+    _seq,
+    _extracted_at,
+    _payload,
+    'rudderstack' AS source
+  FROM raw.rudderstack__users
+)
+
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
   JSON_VALUE(_payload, '$.id') AS user_id,
+  source,
   NULLIF(JSON_VALUE(_payload, '$.email'), '') AS email,
   COALESCE(
     NULLIF(JSON_VALUE(_payload, '$.first_name'), ''), REGEXP_EXTRACT(TRIM(JSON_VALUE(_payload, '$.name')), r'^(\S+)')
@@ -31,7 +56,7 @@ SELECT
   SAFE_CAST(JSON_VALUE(_payload, '$.received_at') AS TIMESTAMP) AS received_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.loaded_at') AS TIMESTAMP) AS loaded_at,
   FALSE AS is_deleted
-FROM raw.segment__users
+FROM tables
 UNION ALL
 SELECT
   _account,
@@ -39,6 +64,7 @@ SELECT
   _seq,
   _extracted_at,
   JSON_VALUE(_payload, '$.record.userId') AS user_id,
+  'segment' AS source,
   JSON_VALUE(_payload, '$.record.traits.email') AS email,
   COALESCE(
     NULLIF(JSON_VALUE(_payload, '$.record.traits.firstName'), ''),
