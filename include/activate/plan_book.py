@@ -200,6 +200,7 @@ def pending(engine: Engine, plan: KeptPlan, destination: Destination, after: int
                 row["operation"],
                 changed_fields(row, destination),
                 json.loads(row["previous_json"] or "{}"),
+                f"{plan.plan_id}-{row['position']}",
             ),
         )
         for row in rows

@@ -36,6 +36,7 @@ from include.simulate import (
     segment_tracking,
     sendgrid,
     shopify,
+    sns,
     stripe,
     webhook,
     xero,
@@ -65,6 +66,7 @@ from include.simulate.sendgrid import SendGrid
 from include.simulate.shopify import Shopify
 from include.simulate.slack import Slack
 from include.simulate.snowplow import write_snowplow_tables
+from include.simulate.sns import Sns
 from include.simulate.stripe import Stripe
 from include.simulate.vendor import Faults, Vendor
 from include.simulate.webhook import Webhook
@@ -123,6 +125,7 @@ class Simulator:
             Webhook(population, self.clock, unlimited=unlimited),
             Meta(population, self.clock, unlimited=unlimited),
             Google(population, self.clock, unlimited=unlimited),
+            Sns(population, self.clock, unlimited=unlimited),
             SegmentTracking(population, self.clock, unlimited=unlimited),
             Shopify(population, self.clock, unlimited=unlimited),
             Jira(population, self.clock, unlimited=unlimited),
@@ -314,6 +317,7 @@ def connections(port: int, folder: Path | str, host: str = "127.0.0.1") -> dict[
             customer_id=google.CUSTOMER_ID,
             audiences={},
         ),
+        "sns": http("/sns/api", sns.ACCESS_KEY, sns.SECRET_KEY, region=sns.REGION),
         "webhook": http("/webhook", None, webhook.SECRET, path="/catch"),
         "slack_alerts": http("/slack/services/T000/B000/demo"),
     }

@@ -345,6 +345,26 @@ def _google_by_hand(simulator: Simulator, name: str, address: str) -> None:
     simulator.call("POST", "/google/held", body=body)
 
 
+def sns_messages(simulator: Simulator, topic: str) -> list[dict[str, Any]]:
+    """What was published to a topic, in order."""
+    found: list[dict[str, Any]] = simulator.call("GET", "/sns/held")[topic]
+    return found
+
+
+def _sns_told(simulator: Simulator, name: str) -> set[str]:
+    last = {one["customer_id"]: one["operation"] for one in sns_messages(simulator, name)}
+    return {customer for customer, operation in last.items() if operation != "leave"}
+
+
+def _sns_topic(simulator: Simulator, name: str) -> None:
+    simulator.call("POST", "/sns/held", body={"topic": name})
+
+
+def _sns_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    message = {"customer_id": address, "operation": "enter"}
+    simulator.call("POST", "/sns/held", body={"topic": name, "messages": [message]})
+
+
 SEEN = {
     **FIRST,
     "airship_tag": Seen("tag: {}", _airship_people, _airship_tagged, _airship_by_hand, makes=0, batch=50, most=120),
@@ -373,6 +393,15 @@ SEEN = {
     "segment_identify": Seen("field: {}", _website_people, _segment_flagged, _segment_by_hand, makes=0, batch=100),
     "sendgrid_contact": Seen("tag: {}", _sendgrid_people, _sendgrid_held, _sendgrid_by_hand, batch=100),
     "shopify_tag": Seen("tag: {}", _shopify_people, _shopify_tagged, _shopify_by_hand, makes=0),
+    "sns_topic": Seen(
+        "tag: {}, fields: {{email: email}}",
+        _hook_people,
+        _sns_told,
+        _sns_by_hand,
+        makes=0,
+        most=100,
+        make_by_hand=_sns_topic,
+    ),
     "stripe_customer": Seen("field: {}", _stripe_people, _stripe_flagged, _stripe_by_hand, makes=0, most=24),
     "webhook": Seen("tag: {}, fields: {{email: email}}", _hook_people, _hook_held, _hook_by_hand, makes=0, batch=100),
 }
