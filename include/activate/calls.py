@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,14 @@ QUICK_SECONDS = 60.0
 
 
 async def write(
-    session: Session, method: str, path: str, body: Any = None, *, form: Params | None = None, label: str
+    session: Session,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    form: Params | None = None,
+    label: str,
+    decode: Callable[[bytes], Any] = msgspec.json.decode,
 ) -> Answer:
     """Make a call whose effect is the same when it arrives twice; its decoded answer is `.value`.
 
@@ -40,7 +48,7 @@ async def write(
                 safe_to_repeat=True,
                 accept=REFUSALS,
                 label=label,
-                decode=msgspec.json.decode,
+                decode=decode,
             )
             break
         except RetryLater:

@@ -32,19 +32,25 @@ class Delivery:
         self._places = asyncio.Semaphore(destination.concurrency)
         self._targets: dict[str, Target] = {}
 
+    async def prepare(self, rows: Sequence[PlannedRow]) -> dict[str, str]:
+        """Find or make where the rows go; the vendor's ids of the places that were not known before."""
+        known = set(self._targets)
+        for place in sorted({row.place for row in rows}):
+            await self._prepare(place)
+        return {place: one.handle for place, one in self._targets.items() if place not in known and one.handle}
+
     async def send(self, rows: Sequence[PlannedRow]) -> list[Outcome]:
         """Send the rows and say what became of each, in any order.
 
         Trouble with the vendor or the connection does not raise: the rows it kept back are `deferred`, the
         error is in `trouble`, and nothing more is sent.
         """
+        await self.prepare(rows)
         outcomes: list[Outcome] = []
         leaving = [row for row in rows if row.change.operation == "leave"]
         others = [row for row in rows if row.change.operation != "leave"]
         # Everybody has left before anybody enters: one record may answer to two ids.
         for phase in (leaving, others):
-            for place in sorted({row.place for row in phase}):
-                await self._prepare(place)
             batches = self._batches(phase)
             for found in await asyncio.gather(*(self._batch(send, batch) for send, batch in batches)):
                 outcomes += found
@@ -105,7 +111,7 @@ class Delivery:
             )
         except StitchlineError as error:
             self.trouble = self.trouble or error
-            return _kept_back(rows, error)
+            return _kept_back(rows, error, is_unsure=True)
         return _matched(rows, results)
 
 
@@ -124,5 +130,6 @@ def _matched(rows: Sequence[PlannedRow], results: Sequence[RowResult]) -> list[O
     return outcomes
 
 
-def _kept_back(rows: Sequence[PlannedRow], error: StitchlineError) -> list[Outcome]:
-    return [Outcome(row, "deferred", type(error).__name__, error.what, error.request_id) for row in rows]
+def _kept_back(rows: Sequence[PlannedRow], error: StitchlineError, *, is_unsure: bool = False) -> list[Outcome]:
+    """Rows for a later run; `is_unsure` where they were on their way when the trouble came."""
+    return [Outcome(row, "deferred", type(error).__name__, error.what, error.request_id, is_unsure) for row in rows]

@@ -37,12 +37,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row to send; `fields` holds only what is new to the destination."""
+    """One row to send; `fields` holds only what is new to the destination, `previous` all that it accepted last.
+
+    `key` is the row's own: the same however often the row is sent, another for every later change.
+    """
 
     customer_id: str
     address: str
     operation: Operation
     fields: Mapping[str, Any] = field(default_factory=dict)
+    previous: Mapping[str, Any] = field(default_factory=dict)
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class Header:
     syncs: tuple[SyncSpec, ...]
     max_age: Mapping[str, timedelta] = field(default_factory=dict)
     include_inferred: bool = False
+    formerly: str | None = None
 
 
 class _Reader:
@@ -142,7 +143,9 @@ def read_header(text: str, path: Path, destinations: Mapping[str, Destination]) 
             fix="Correct the header.",
         ) from None
     reader = _Reader(node, path, "the header")
-    reader.only(("title", "why", "owner", "key", "sync", "max_age", "include_inferred", "columns", "budget"))
+    reader.only(
+        ("title", "why", "owner", "key", "sync", "max_age", "include_inferred", "columns", "budget", "formerly")
+    )
     key = reader.text("key")
     if key != "customer_id":
         reader.fail("key", f"key {key!r} cannot be synced", "Lists hold people: write `key: customer_id`.")
@@ -154,6 +157,7 @@ def read_header(text: str, path: Path, destinations: Mapping[str, Destination]) 
         syncs=_syncs(reader, destinations),
         max_age=_ages(reader),
         include_inferred=reader.flag("include_inferred"),
+        formerly=reader.optional_text("formerly"),
     )
 
 

@@ -18,6 +18,8 @@ SENT = ("enter", "update", "leave")
 GIVE_UP_DAYS = 14
 PATIENCE = 3
 """Rejections in a row after which a row with the same value waits between tries, 1 h, 2 h, 4 h ... 12 h at most."""
+ALIVE_DAYS = 7
+"""A list that was not computed for so long holds nobody's tag any more."""
 ROW_COLUMNS = "customer_id, place, address, operation, intended, fields_json, previous_json, fields_hash, reason"
 
 
@@ -115,6 +117,7 @@ def draw(
         "as_of": run.as_of,
         "target": spec.target,
         "channel": spec.consent or "",
+        "suffix": f"__{destination.name}",
         "container": str(extra.get(destination.default_container or "") or ""),
         "give_up_days": GIVE_UP_DAYS,
         "patience": PATIENCE,
@@ -248,13 +251,22 @@ def _state_sql(reader: Engine, spec: SyncSpec) -> str:
     has_redirects = bool(reader.columns("identity.redirects"))
     owner = "COALESCE(r.customer_id, s.customer_id)" if has_redirects else "s.customer_id"
     join = "LEFT JOIN identity.redirects AS r ON r.old_customer_id = s.customer_id " if has_redirects else ""
+    can_share = "TRUE" if spec.target and not spec.fields else "FALSE"
     consents = f"COALESCE(c.has_{spec.consent}_consent, FALSE)" if spec.consent else "TRUE"
     return (
         "CREATE OR REPLACE TABLE scratch.plan_state AS WITH owned AS ("
         f"SELECT s.place AS place, s.address AS address, s.fields_json AS fields_json, s.fields_hash AS fields_hash, "
-        f"{owner} AS owner FROM activation.state AS s {join}WHERE s.sync = @sync) "
-        f"SELECT o.*, {consents} AS has_consent, d.customer_id IS NOT NULL AS is_wanted, d.refusal AS refusal "
-        "FROM owned AS o LEFT JOIN marts.customers AS c ON c.customer_id = o.owner "
+        "s.operation AS operation, s.operation IN ('entering', 'updating', 'leaving') AS is_unsure, "
+        f"{owner} AS owner FROM activation.state AS s {join}WHERE s.sync = @sync), "
+        # A tag that two lists set belongs to both: who leaves one keeps it for as long as the other has them.
+        "elsewhere AS (SELECT DISTINCT s.place AS place, s.address AS address FROM activation.state AS s "
+        "INNER JOIN (SELECT DISTINCT CONCAT(segment, @suffix) AS sync FROM segments.runs "
+        f"WHERE as_of >= TIMESTAMP_SUB(@as_of, INTERVAL {ALIVE_DAYS} DAY)) AS l ON l.sync = s.sync "
+        f"WHERE s.sync != @sync AND s.operation IN ('enter', 'update') AND {can_share}) "
+        f"SELECT o.*, {consents} AS has_consent, d.customer_id IS NOT NULL AS is_wanted, d.refusal AS refusal, "
+        "e.address IS NOT NULL AS is_held_by_another "
+        f"FROM owned AS o LEFT JOIN elsewhere AS e ON e.place = o.place AND e.address = o.address "
+        "LEFT JOIN marts.customers AS c ON c.customer_id = o.owner "
         "LEFT JOIN scratch.plan_desired AS d ON d.customer_id = o.owner"
     )
 
@@ -272,10 +284,15 @@ def _compared_sql(spec: SyncSpec) -> str:
         "CREATE OR REPLACE TABLE scratch.plan_compared AS "
         "SELECT COALESCE(d.customer_id, s.owner) AS customer_id, COALESCE(d.place, s.place) AS place, "
         "COALESCE(d.address, s.address) AS address, "
+        # Where nobody knows what arrived, the destination is told again, and all of it.
         "CASE WHEN s.address IS NULL THEN 'enter' "
+        "WHEN d.address IS NOT NULL AND s.operation IN ('entering', 'leaving') THEN 'enter' "
+        "WHEN d.address IS NOT NULL AND s.is_unsure THEN 'update' "
         f"WHEN d.address IS NOT NULL AND {unchanged} THEN 'unchanged' WHEN d.address IS NOT NULL THEN 'update' "
+        f"WHEN ({leaves}) AND s.is_held_by_another THEN 'shared' "
         f"WHEN {leaves} THEN 'leave' ELSE 'kept' END AS intended, "
-        "COALESCE(d.fields_json, s.fields_json) AS fields_json, s.fields_json AS previous_json, "
+        "COALESCE(d.fields_json, s.fields_json) AS fields_json, "
+        "IF(s.is_unsure AND d.address IS NOT NULL, NULL, s.fields_json) AS previous_json, "
         "COALESCE(d.fields_hash, s.fields_hash) AS fields_hash, "
         f"CASE WHEN d.address IS NOT NULL OR s.address IS NULL THEN NULL WHEN {moved} THEN 'moved' "
         "WHEN s.refusal IS NOT NULL THEN s.refusal WHEN NOT s.has_consent THEN 'no_consent' ELSE 'left' END AS reason "

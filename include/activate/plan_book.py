@@ -32,6 +32,7 @@ class KeptPlan:
     status: str
     created_at: datetime
     started_at: datetime | None
+    sent_to: int | None
     counts: Counts
     content: str
     reason: str | None
@@ -155,6 +156,14 @@ def start(engine: Engine, plan: KeptPlan, now: datetime) -> None:
     )
 
 
+def hand_over(engine: Engine, plan: KeptPlan, position: int) -> None:
+    """Note, before rows are sent, how far they go: after a crash they may have arrived or not."""
+    engine.execute(
+        "UPDATE activation.plans SET sent_to = GREATEST(COALESCE(sent_to, 0), @position) WHERE plan_id = @plan_id",
+        {"plan_id": plan.plan_id, "position": position},
+    )
+
+
 def finish(engine: Engine, plan: KeptPlan, status: str, reason: str | None, now: datetime) -> None:
     """Close the plan."""
     engine.execute(
@@ -185,7 +194,14 @@ def pending(engine: Engine, plan: KeptPlan, destination: Destination, after: int
             row["position"],
             row["place"],
             row["fields_hash"],
-            Change(row["customer_id"], row["address"], row["operation"], changed_fields(row, destination)),
+            Change(
+                row["customer_id"],
+                row["address"],
+                row["operation"],
+                changed_fields(row, destination),
+                json.loads(row["previous_json"] or "{}"),
+                f"{plan.plan_id}-{row['position']}",
+            ),
         )
         for row in rows
     ]
@@ -211,6 +227,7 @@ def _kept(row: dict[str, Any]) -> KeptPlan:
         row["status"],
         row["created_at"],
         row["started_at"],
+        row["sent_to"],
         counts,
         row["content"] or "",
         row["reason"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -25,6 +25,7 @@ class Outcome:
     code: str = ""
     message: str = ""
     request_id: str | None = None
+    is_unsure: bool = False
 
 
 def write(engine: Engine, plan: KeptPlan, outcomes: Sequence[Outcome], run: Run, now: datetime) -> None:
@@ -55,6 +56,7 @@ def write(engine: Engine, plan: KeptPlan, outcomes: Sequence[Outcome], run: Run,
                 "vendor_request_id": outcome.request_id,
                 "at": now,
                 "as_of": run.as_of,
+                "is_unsure": outcome.is_unsure,
             }
             for outcome in outcomes
         ],
@@ -88,6 +90,41 @@ def settle(engine: Engine, plan: KeptPlan, first: int = 0, last: int = 2**62) ->
     )
 
 
+def doubt(engine: Engine, plan: KeptPlan) -> None:
+    """Mark in the state what an interrupted plan handed over and nobody knows the end of; twice changes nothing.
+
+    Whoever is wanted at the destination is then sent in full, and whoever is not leaves, whether or not they are there.
+    """
+    if plan.sent_to is None:
+        return
+    params = {"plan_id": plan.plan_id, "sync": plan.sync}
+    engine.execute(
+        "CREATE OR REPLACE TABLE scratch.doubtful AS WITH answered AS ("
+        "SELECT position, LOGICAL_OR(status IN ('accepted', 'rejected')) AS is_final, "
+        "LOGICAL_OR(COALESCE(is_unsure, FALSE)) AS is_unsure FROM activation.receipts "
+        "WHERE plan_id = @plan_id GROUP BY position) "
+        "SELECT p.sync, p.customer_id, p.place, p.address, CASE p.operation WHEN 'enter' THEN 'entering' "
+        "WHEN 'update' THEN 'updating' ELSE 'leaving' END AS operation, p.fields_json, p.fields_hash, "
+        "@at AS accepted_at, @run_id AS run_id FROM activation.plan_rows AS p "
+        "LEFT JOIN answered AS a ON a.position = p.position "
+        "WHERE p.plan_id = @plan_id AND p.operation IN ('enter', 'update', 'leave') AND p.position <= @sent_to "
+        "AND (a.position IS NULL OR (a.is_unsure AND NOT a.is_final))",
+        {**params, "run_id": plan.run_id, "at": plan.started_at, "sent_to": plan.sent_to},
+    )
+    if not engine.query("SELECT COUNT(*) AS n FROM scratch.doubtful")[0]["n"]:
+        return
+    engine.atomically(
+        [
+            Statement(
+                "DELETE FROM activation.state AS s WHERE s.sync = @sync AND EXISTS ("
+                "SELECT 1 FROM scratch.doubtful AS d WHERE d.place = s.place AND d.address = s.address)",
+                params,
+            ),
+            f"INSERT INTO activation.state ({STATE_COLUMNS}) SELECT {STATE_COLUMNS} FROM scratch.doubtful",
+        ]
+    )
+
+
 def write_unsent(engine: Engine, plan: KeptPlan, run: Run, now: datetime) -> None:
     """Receipts of the rows that are not sent, with the reason; said once, not again at every run."""
     engine.execute(
@@ -110,6 +147,45 @@ def write_unsent(engine: Engine, plan: KeptPlan, run: Run, now: datetime) -> Non
             "as_of": run.as_of,
         },
     )
+
+
+def hand_on(engine: Engine, sync: str) -> None:
+    """Forget who left this list and stays at the destination for another one; `scratch.plan_compared` says who."""
+    engine.execute(
+        "DELETE FROM activation.state AS s WHERE s.sync = @sync AND EXISTS (SELECT 1 FROM scratch.plan_compared AS p "
+        "WHERE p.intended = 'shared' AND p.place = s.place AND p.address = s.address)",
+        {"sync": sync},
+    )
+
+
+def recognise(engine: Engine, sync: str, handles: Mapping[str, str], now: datetime) -> list[str]:
+    """Note the vendor's id of each place; a place under another id than before is forgotten, and returned.
+
+    A list that somebody deleted is made anew under its name, and holds nobody: what the old one had accepted must
+    not pass for what the new one holds.
+    """
+    rows = engine.query("SELECT place, handle FROM activation.places WHERE sync = @sync", {"sync": sync})
+    known = {row["place"]: row["handle"] for row in rows}
+    statements, replaced = [], []
+    for place, handle in sorted(handles.items()):
+        if known.get(place) == handle:
+            continue
+        params = {"sync": sync, "place": place, "handle": handle, "now": now}
+        if place in known:
+            replaced.append(place)
+            statements += [
+                Statement(f"DELETE FROM activation.{table} WHERE sync = @sync AND place = @place", params)
+                for table in ("state", "places")
+            ]
+        statements.append(
+            Statement(
+                "INSERT INTO activation.places (sync, place, handle, seen_at) VALUES (@sync, @place, @handle, @now)",
+                params,
+            )
+        )
+    if statements:
+        engine.atomically(statements)
+    return replaced
 
 
 def rebind(engine: Engine, sync: str) -> None:

@@ -15,6 +15,7 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from include.activate.freshness import missing_facts
 from include.activate.header import Header, SyncSpec, read_header
+from include.activate.rename import take_over
 from include.activate.tables import ensure_tables
 from include.connect.errors import FixSettings, StitchlineError
 from include.destinations import all_destinations
@@ -130,6 +131,7 @@ def compute(engine: Engine, segment: Segment, run: Run, settings: Settings) -> S
         FixSettings: the query does not run; names file and line.
     """
     ensure_tables(engine)
+    take_over(engine, segment)
     state = published(engine)
     if state is None:
         return _held(engine, segment, run, None, "nothing is published yet; run the unify DAG once")

@@ -179,12 +179,14 @@ def apply_plan(
         if plan.status == "held" and approve != plan_id:
             return SyncResult(plan.sync, plan_id, "held", plan.counts, held=plan.reason)
         _still_holds(engine, plan, segment, spec, destination, run, connection)
+        receipts.hand_on(engine, plan.sync)
         if plan.started_at is None:
             plan_book.start(engine, plan, _now())
         receipts.write_unsent(engine, plan, run, _now())
         group = plan_book.pending(engine, plan, destination, 0, _group_size(destination))
         if not group:
             return _finished(engine, plan, spec, 0)
+        plan_book.hand_over(engine, plan, group[-1].position)
         kinds = field_kinds(engine, segment, spec, plan.generation)
     delivery, calls = asyncio.run(_send_all(plan, group, destination, settings, connection, kinds, run, open_engine))
     with open_engine() as engine:
@@ -208,6 +210,10 @@ async def _send_all(
     async with _session(destination, settings, connection) as session:
         delivery = Delivery(session, destination, kinds, connection.extra)
         while group and delivery.trouble is None:
+            handles = await delivery.prepare(group)
+            if handles:
+                with open_engine() as engine:
+                    delivery.trouble = delivery.trouble or _replaced(engine, plan, handles)
             outcomes = await delivery.send(group)
             with open_engine() as engine:
                 receipts.write(engine, plan, outcomes, run, _now())
@@ -220,7 +226,22 @@ async def _send_all(
                     )
                     break
                 group = plan_book.pending(engine, plan, destination, group[-1].position, _group_size(destination))
+                if group and delivery.trouble is None:
+                    plan_book.hand_over(engine, plan, group[-1].position)
         return delivery, session.counters.requests
+
+
+def _replaced(engine: Engine, plan: KeptPlan, handles: dict[str, str]) -> StopSync | None:
+    """What to say when a list is not the one that took people in before; the next plan sends them all again."""
+    places = receipts.recognise(engine, plan.sync, handles, _now())
+    if not places:
+        return None
+    plan_book.finish(engine, plan, "superseded", "the list at the vendor is another one", _now())
+    return StopSync(
+        f"{', '.join(places)} is another list at the vendor than before, which holds nobody of ours",
+        where=plan.sync,
+        fix="The next run plans to send everybody again; approve it where it is held, or take the sync off the list.",
+    )
 
 
 @asynccontextmanager
@@ -273,6 +294,7 @@ def _draw(
     before = plan_book.last_started(engine, name)
     if before is not None and before.status == "applying":
         receipts.settle(engine, before)
+        receipts.doubt(engine, before)
     drawing = draw(engine, segment, spec, destination, run, generation, connection.extra)
     receipts.rebind(engine, name)
     return drawing, before

@@ -37,7 +37,11 @@ STATE = Table(
         Column("customer_id", "STRING", "the person whose row it is"),
         Column("place", "STRING", "where in the destination: a property, a tag, `<list id>/<tag>`"),
         Column("address", "STRING", "what the destination knows the person by"),
-        Column("operation", "STRING", "the last accepted operation: enter or update"),
+        Column(
+            "operation",
+            "STRING",
+            "the last accepted one: enter or update; entering, updating or leaving while nobody knows what arrived",
+        ),
         Column("fields_json", "STRING", "every mapped field as last accepted"),
         Column("fields_hash", "STRING", "hash of `fields_json`; another hash is an update"),
         Column("accepted_at", "TIMESTAMP", "when the destination accepted it"),
@@ -67,6 +71,7 @@ RECEIPTS = Table(
         Column("vendor_request_id", "STRING", "the vendor's own id of the call, for its support desk"),
         Column("at", "TIMESTAMP", "when the answer was read"),
         Column("as_of", "TIMESTAMP", "clock of the run"),
+        Column("is_unsure", "BOOL", "whether a deferred row may have arrived all the same"),
     ),
     "One row per person, attempt and operation.",
     "DATE(at)",
@@ -82,6 +87,7 @@ PLANS = Table(
         Column("generation", "STRING", "the published generation it was made from"),
         Column("created_at", "TIMESTAMP", "when the plan was made"),
         Column("started_at", "TIMESTAMP", "when its first rows were let through; NULL while planned or held"),
+        Column("sent_to", "INT64", "position up to which rows were handed over to be sent; NULL while none was"),
         Column("finished_at", "TIMESTAMP", "when the plan was closed; NULL before"),
         Column("status", "STRING", "planned, held, dry_run, applying, applied, rejected or superseded"),
         Column("enter", "INT64", "people to add"),
@@ -119,7 +125,18 @@ PLAN_ROWS = Table(
     cluster_by=("sync", "plan_id"),
 )
 
-ALL = (MEMBERSHIPS, RUNS, STATE, RECEIPTS, PLANS, PLAN_ROWS)
+PLACES = Table(
+    "activation.places",
+    (
+        Column("sync", "STRING", "<segment>__<destination>"),
+        Column("place", "STRING", "where in the destination: a property, a tag, `<list id>/<tag>`"),
+        Column("handle", "STRING", "the vendor's own id of that list or tag"),
+        Column("seen_at", "TIMESTAMP", "when that id was first met"),
+    ),
+    "Which list or tag of the vendor a place is; another id under the same name holds nobody of ours.",
+)
+
+ALL = (MEMBERSHIPS, RUNS, STATE, RECEIPTS, PLANS, PLAN_ROWS, PLACES)
 
 
 def ensure_tables(engine: Engine) -> None:

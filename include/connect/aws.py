@@ -131,6 +131,7 @@ async def call(
 def _passing(error: Exception, session: Session, where: str) -> tuple[str, bool]:
     """What a passing fault was, and whether it was too many calls; anything else is raised by its remedy."""
     from botocore import exceptions
+    from botocore.parsers import ResponseParserError
 
     connection = session.connection
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
@@ -160,7 +161,7 @@ def _passing(error: Exception, session: Session, where: str) -> tuple[str, bool]
         raise AwsRefused(code, where=where, request_id=request_id, status=status) from None
     if isinstance(error, exceptions.ParamValidationError):
         raise AwsRefused("ParamValidation", where=where, request_id=None, status=400) from None
-    if isinstance(error, exceptions.BotoCoreError | OSError | ValueError):
+    if isinstance(error, exceptions.BotoCoreError | ResponseParserError | OSError | ValueError):
         session.gate.failed()
         return f"the call failed ({type(error).__name__})", False
     raise error

@@ -78,24 +78,47 @@ class JwtBearer:
         Raises:
             FixCredentials: the private key is none.
         """
-        import jwt
-
         audience = connection.extra.get("audience") or self.audience
-        claims = {
-            "iss": connection.login,
-            "sub": connection.fill("{username}"),
-            "aud": audience,
-            "exp": int(now) + ASSERTION_SECONDS,
-        }
-        try:
-            assertion = jwt.encode(claims, connection.fill("{private_key}"), algorithm="RS256")
-        except (ValueError, TypeError, jwt.PyJWTError) as error:
-            raise FixCredentials(
-                f"the private key cannot be used ({type(error).__name__})",
-                where=f"connection {connection.id}",
-                fix="Put the RSA key in PEM form, line breaks included, into private_key of the extra.",
-            ) from None
-        return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+        return _assertion(connection, now, {"sub": connection.fill("{username}"), "aud": audience})
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """The application signs, with its private key, that it is itself, and says what for (Google's way of RFC 7523).
+
+    `login` is the account's address; `private_key` (PEM) is in the extra.
+    """
+
+    audience: str
+    scope: str
+
+    needs: ClassVar[tuple[str, ...]] = ("login", "private_key")
+    stands_for: ClassVar[tuple[str, ...]] = needs
+    remedy: ClassVar[str] = "Check login and private_key, and that the service account may use the API."
+
+    def form(self, connection: Connection, refresh_token: str | None, now: float) -> dict[str, str]:
+        """A freshly signed assertion.
+
+        Raises:
+            FixCredentials: the private key is none.
+        """
+        return _assertion(connection, now, {"aud": self.audience, "scope": self.scope, "iat": int(now)})
+
+
+def _assertion(connection: Connection, now: float, claims: Mapping[str, Any]) -> dict[str, str]:
+    """The body of a call that shows a signed assertion instead of a secret."""
+    import jwt
+
+    signed = {"iss": connection.login, "exp": int(now) + ASSERTION_SECONDS, **claims}
+    try:
+        assertion = jwt.encode(signed, connection.fill("{private_key}"), algorithm="RS256")
+    except (ValueError, TypeError, jwt.PyJWTError) as error:
+        raise FixCredentials(
+            f"the private key cannot be used ({type(error).__name__})",
+            where=f"connection {connection.id}",
+            fix="Put the RSA key in PEM form, line breaks included, into private_key of the extra.",
+        ) from None
+    return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
 
 
 @dataclass(frozen=True, slots=True)

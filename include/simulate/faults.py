@@ -35,7 +35,7 @@ class Gate:
         self.vendor = vendor
         self.stats = Stats()
         self._routes = vendor.routes()
-        self._in_flight = 0
+        self.in_flight = 0
         self._count: Counter[str] = Counter()
         self._expired = 0
         self._last_page: dict[str, bytes] = {}
@@ -50,7 +50,7 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         call = await self._read(scope, receive)
-        self._in_flight += 1
+        self.in_flight += 1
         try:
             self.stats.requests += 1
             if self.vendor.faults.slow_seconds:
@@ -73,7 +73,7 @@ class Gate:
                     del response.headers["content-length"]
                 await response(scope, receive, send)
         finally:
-            self._in_flight -= 1
+            self.in_flight -= 1
 
     def _answer(self, call: Call) -> Response:
         faults, vendor = self.vendor.faults, self.vendor
@@ -84,7 +84,7 @@ class Gate:
             return vendor.too_many(call, faults.retry_after)
         if self._hits("error_every"):
             return vendor.broken(call)
-        limited = None if vendor.unlimited else vendor.limit(call, self._in_flight)
+        limited = None if vendor.unlimited else vendor.limit(call, self.in_flight)
         if limited is not None:
             return limited
         if not vendor.accepts(call):
@@ -92,7 +92,7 @@ class Gate:
         route = self._match(call)
         if route is None:
             return vendor.missing(call)
-        if route.is_write:
+        if route.is_write(call):
             self.stats.writes += 1
         try:
             response = route.handler(call)

@@ -23,6 +23,12 @@ class Field:
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
     fields: list[Field] = field(default_factory=list)
+    alias: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the answer calls it."""
+        return self.alias or self.name
 
     @property
     def is_connection(self) -> bool:
@@ -74,7 +80,7 @@ def select(record: Mapping[str, Any], fields: Sequence[Field]) -> dict[str, Any]
             value = select(value, one.fields)
         elif isinstance(value, list) and one.fields:
             value = [select(item, one.fields) for item in value]
-        found[one.name] = value
+        found[one.key] = value
     return found
 
 
@@ -122,6 +128,9 @@ def _selection(tokens: _Tokens, variables: Mapping[str, Any]) -> list[Field]:
     fields: list[Field] = []
     while tokens.ahead != "}":
         one = Field(tokens.take())
+        if tokens.ahead == ":":
+            tokens.take()
+            one.alias, one.name = one.name, tokens.take()
         if tokens.ahead == "(":
             tokens.take()
             while tokens.ahead != ")":

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from starlette.responses import Response
 
+from include.simulate.hubspot_lists import Lists
 from include.simulate.hubspot_records import (
     OPERATORS,
     TYPES,
@@ -47,6 +48,7 @@ class HubSpot(Vendor):
         self._second = SlidingWindow(19, 1, clock)
         self._searches = SlidingWindow(5, 1, clock)
         self._today = 0
+        self._lists = Lists(self)
 
     def routes(self) -> list[Route]:
         """Objects, batches, search and properties; `{type}` in any of HubSpot's spellings."""
@@ -66,7 +68,13 @@ class HubSpot(Vendor):
             read(properties, self._properties),
             write("POST", properties, self._create_property),
             read(properties + "/{name}", self._property),
+            *self._lists.routes(),
         ]
+
+    @property
+    def contacts(self) -> Shelf:
+        """Everybody in the portal."""
+        return self._shelves["contacts"]
 
     def accepts(self, call: Call) -> bool:
         """A private app's token."""
@@ -130,7 +138,8 @@ class HubSpot(Vendor):
         body = {"status": "error", "message": message, "correlationId": new_id(), "category": category}
         return self.reply({**body, **more}, status)
 
-    def _refuse(self, problem: Problem) -> Refused:
+    def refusal(self, problem: Problem) -> Refused:
+        """HubSpot's error envelope for a problem, to be raised."""
         more: dict[str, Any] = {}
         if problem.code:
             more["errors"] = [{"message": problem.message, "code": problem.code, "context": problem.context}]
@@ -139,7 +148,7 @@ class HubSpot(Vendor):
         return Refused(self._error(problem.category, problem.message, problem.status, **more))
 
     def _invalid(self, message: str) -> Refused:
-        return self._refuse(Problem("VALIDATION_ERROR", message))
+        return self.refusal(Problem("VALIDATION_ERROR", message))
 
     def _now(self) -> int:
         return milliseconds(self.clock.now())
@@ -188,7 +197,7 @@ class HubSpot(Vendor):
         if record is None and call.query.get("archived") == "true" and call.params["id"].isdigit():
             record = shelf.archived.get(int(call.params["id"]))
         if record is None:
-            raise self._refuse(Problem("OBJECT_NOT_FOUND", "resource not found", status=404))
+            raise self.refusal(Problem("OBJECT_NOT_FOUND", "resource not found", status=404))
         return record
 
     def _get(self, call: Call) -> Response:
@@ -276,7 +285,7 @@ class HubSpot(Vendor):
         try:
             return self.reply(act(), status)
         except Problem as problem:
-            raise self._refuse(problem) from None
+            raise self.refusal(problem) from None
 
     def _delete(self, call: Call) -> Response:
         self._shelf(call).archive(self._found(call, self._shelf(call)), self._now())
@@ -331,7 +340,7 @@ class HubSpot(Vendor):
             for row in rows:
                 self._check(shelf, row, is_traced=is_traced)
         except Problem as problem:
-            raise self._refuse(problem) from None
+            raise self.refusal(problem) from None
         results, errors, lost = [], [], []
         for row in rows:
             trace = {"objectWriteTraceId": str(row["objectWriteTraceId"])} if row.get("objectWriteTraceId") else {}
@@ -378,7 +387,7 @@ class HubSpot(Vendor):
         name = call.params["name"]
         found = self._shelf(call).definitions.get(name)
         if found is None:
-            raise self._refuse(Problem("OBJECT_NOT_FOUND", f'Property "{name}" does not exist', status=404))
+            raise self.refusal(Problem("OBJECT_NOT_FOUND", f'Property "{name}" does not exist', status=404))
         return self.reply(found)
 
     def _create_property(self, call: Call) -> Response:
@@ -387,7 +396,7 @@ class HubSpot(Vendor):
         if absent:
             raise self._invalid(f"Required fields are missing: {', '.join(absent)}")
         if given["name"] in shelf.definitions:
-            raise self._refuse(Problem("OBJECT_ALREADY_EXISTS", "A property of that name exists", status=409))
+            raise self.refusal(Problem("OBJECT_ALREADY_EXISTS", "A property of that name exists", status=409))
         shelf.definitions[given["name"]] = definition(given["name"], given["type"], built_in=False, given=given)
         return self.reply(shelf.definitions[given["name"]], 201)
 

@@ -77,6 +77,7 @@ class Audience:
         self.merge_names: dict[str, str] = {}
         self.members: dict[str, Member] = {}
         self.segments: dict[int, Segment] = {}
+        self._segment_id = 500_000
         self.forgotten: set[str] = set()
         for one in population.mailchimp_members:
             fields = {"FNAME": one.first_name, "LNAME": one.last_name, "ADDRESS": "", "PHONE": one.phone or ""}
@@ -223,9 +224,8 @@ class Audience:
 
     def add_segment(self, name: str, now: datetime) -> Segment:
         """A new, empty segment."""
-        segment = Segment(500_001 + len(self.segments), name, now, now)
-        while segment.id in self.segments:
-            segment.id += 1
+        self._segment_id += 1  # never the id of one that was deleted
+        segment = Segment(self._segment_id, name, now, now)
         self.segments[segment.id] = segment
         return segment
 

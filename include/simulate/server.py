@@ -23,6 +23,7 @@ from include.simulate import (
     calendly,
     callrail,
     discourse,
+    google,
     hubspot,
     intercom,
     jira,
@@ -35,6 +36,7 @@ from include.simulate import (
     segment_tracking,
     sendgrid,
     shopify,
+    sns,
     stripe,
     webhook,
     xero,
@@ -45,6 +47,7 @@ from include.simulate.calendly import Calendly
 from include.simulate.callrail import CallRail
 from include.simulate.discourse import Discourse
 from include.simulate.faults import TRANSPORT, Gate, Stats
+from include.simulate.google import Google
 from include.simulate.hubspot import HubSpot
 from include.simulate.intercom import Intercom
 from include.simulate.jira import Jira
@@ -63,6 +66,7 @@ from include.simulate.sendgrid import SendGrid
 from include.simulate.shopify import Shopify
 from include.simulate.slack import Slack
 from include.simulate.snowplow import write_snowplow_tables
+from include.simulate.sns import Sns
 from include.simulate.stripe import Stripe
 from include.simulate.vendor import Faults, Vendor
 from include.simulate.webhook import Webhook
@@ -120,6 +124,8 @@ class Simulator:
             Xero(population, self.clock, unlimited=unlimited),
             Webhook(population, self.clock, unlimited=unlimited),
             Meta(population, self.clock, unlimited=unlimited),
+            Google(population, self.clock, unlimited=unlimited),
+            Sns(population, self.clock, unlimited=unlimited),
             SegmentTracking(population, self.clock, unlimited=unlimited),
             Shopify(population, self.clock, unlimited=unlimited),
             Jira(population, self.clock, unlimited=unlimited),
@@ -134,6 +140,7 @@ class Simulator:
         """The vendors under their prefixes, and the control plane."""
         control = [
             Route("/_control/stats", self._stats, methods=["GET"]),
+            Route("/_control/in_flight", self._in_flight, methods=["GET"]),
             Route("/_control/reset_stats", self._reset_stats, methods=["POST"]),
             Route("/_control/faults", self._set_faults, methods=["POST"]),
             Route("/_control/faults", self._clear_faults, methods=["DELETE"]),
@@ -150,6 +157,9 @@ class Simulator:
 
     async def _stats(self, request: Request) -> Response:
         return JSONResponse({name: msgspec.to_builtins(gate.stats) for name, gate in self.gates.items()})
+
+    async def _in_flight(self, request: Request) -> Response:
+        return JSONResponse({name: gate.in_flight for name, gate in self.gates.items()})
 
     async def _reset_stats(self, request: Request) -> Response:
         for gate in self.gates.values():
@@ -299,6 +309,15 @@ def connections(port: int, folder: Path | str, host: str = "127.0.0.1") -> dict[
         "jira": http("/jira", jira.EMAIL, jira.TOKEN),
         "segment_tracking": http("/segment_tracking", None, segment_tracking.WRITE_KEY),
         "meta": http("/meta", None, meta.TOKEN, ad_account_id=meta.AD_ACCOUNT),
+        "google": http(
+            "/google",
+            *(google.CLIENT_ID, google.CLIENT_SECRET),
+            token_url=f"http://{host}:{port}/google/token",
+            refresh_token=google.REFRESH_TOKEN,
+            customer_id=google.CUSTOMER_ID,
+            audiences={},
+        ),
+        "sns": http("/sns/api", sns.ACCESS_KEY, sns.SECRET_KEY, region=sns.REGION),
         "webhook": http("/webhook", None, webhook.SECRET, path="/catch"),
         "slack_alerts": http("/slack/services/T000/B000/demo"),
     }

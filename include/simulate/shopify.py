@@ -24,6 +24,9 @@ NARROW = "shpat_orders"
 API = "/admin/api/2026-10/graphql.json"
 SIGNATURE = "demo-signature"
 MOST_POINTS, POINTS, POINTS_A_SECOND = 1000, 2000.0, 100.0
+MUTATION_POINTS = 10
+TAGGED = ("tagsAdd", "tagsRemove")
+MOST_TAGS, LONGEST_TAG = 250, 255
 SORTS = {"UPDATED_AT": "updatedAt", "CREATED_AT": "createdAt", "ID": "id"}
 
 
@@ -51,7 +54,10 @@ class Shopify(Vendor):
 
     def routes(self) -> list[Route]:
         """The one endpoint, and the storage of bulk results."""
-        return [read(API, self._answer, "POST"), read("/storage/{id:int}.jsonl", self._file)]
+        graphql = Route(
+            "POST", API, self._answer, is_write=lambda call: any(name.encode() in call.body for name in TAGGED)
+        )
+        return [graphql, read("/storage/{id:int}.jsonl", self._file)]
 
     def accepts(self, call: Call) -> bool:
         """An app's token; the storage asks for the signature in the address."""
@@ -68,7 +74,7 @@ class Shopify(Vendor):
         """Points used up: an answer with status 200; the edge in front of it says 429."""
         if retry_after is not None:
             return self.reply({"errors": "Exceeded 2 calls per second."}, 429, {"Retry-After": str(retry_after)})
-        return self._throttled(500, 100.0)
+        return self._throttled(500, 300.0)
 
     def broken(self, call: Call) -> Response:
         """500."""
@@ -113,16 +119,19 @@ class Shopify(Vendor):
         asked = self.json(call)
         try:
             fields = parse(str(asked.get("query", "")), asked.get("variables") or {})
-            if call.headers["x-shopify-access-token"] == NARROW and any(one.name == "customers" for one in fields):
+            if call.headers["x-shopify-access-token"] == NARROW and any(
+                one.name in ("customers", *TAGGED) for one in fields
+            ):
                 said = "Access denied for customers field. Required access: `read_customers` access scope."
                 return self._error("ACCESS_DENIED", said)
-            points = cost(fields)
+            changes = [one for one in fields if one.name in TAGGED]
+            points = MUTATION_POINTS * len(changes) if changes else cost(fields)
             if points > MOST_POINTS:
                 said = f"Query cost is {points}, which exceeds the single query max cost limit ({MOST_POINTS})."
                 return self._error("MAX_COST_EXCEEDED", said)
             if not self.unlimited and not self._spend(points):
                 return self._throttled(points, self._left)
-            data = {one.name: self._resolve(call, one) for one in fields}
+            data = {one.key: self._resolve(call, one) for one in fields}
         except BadQuery as error:
             return self._error("undefinedField", str(error))
         return self.reply({"data": data, "extensions": {"cost": self._cost(points, self._left)}})
@@ -146,6 +155,8 @@ class Shopify(Vendor):
             return select(self._start(one), one.fields)
         if one.name == "bulkOperation":
             return self._operation(call, one)
+        if one.name in TAGGED:
+            return select(self._tag(one), one.fields)
         if one.name == "customerMerge":
             return select(self._merge(one), one.fields)
         raise BadQuery(f"Field '{one.name}' doesn't exist on type 'QueryRoot'")
@@ -155,6 +166,9 @@ class Shopify(Vendor):
         found = list(self.shop.records[name].values())
         for operator, value in re.findall(r"updated_at:(>=|<)'([^']+)'", str(one.arguments.get("query") or "")):
             found = [record for record in found if (record["updatedAt"] >= value) == (operator == ">=")]
+        tag = re.search(r"tag:'([^']+)'", str(one.arguments.get("query") or ""))
+        if tag is not None:
+            found = [record for record in found if tag[1].lower() in (held.lower() for held in record["tags"])]
         return found
 
     def _page(self, one: Field) -> dict[str, Any]:
@@ -215,6 +229,29 @@ class Shopify(Vendor):
         if found is None:
             raise Refused(self.missing(call))
         return Response(found[0], media_type="application/jsonl")
+
+    def _tag(self, one: Field) -> dict[str, Any]:
+        """Add tags to a customer, or take them away; tags differ by more than case."""
+        customer = self.shop.records["customers"].get(str(one.arguments.get("id")))
+        tags = [str(tag) for tag in one.arguments.get("tags") or ()]
+        if customer is None:
+            return {"node": None, "userErrors": [{"field": ["id"], "message": "Customer does not exist"}]}
+        problem = ""
+        held = {tag.lower(): tag for tag in customer["tags"]}
+        if one.name == "tagsRemove":
+            for tag in tags:
+                held.pop(tag.lower(), None)
+        elif self.rejects((customer["defaultEmailAddress"] or {}).get("emailAddress")):
+            problem = "Customer could not be saved"
+        else:
+            held = {tag.lower(): tag for tag in tags} | held
+            if len(held) > MOST_TAGS or any(len(tag) > LONGEST_TAG for tag in tags):
+                problem = f"At most {MOST_TAGS} tags of {LONGEST_TAG} characters"
+        if problem:
+            return {"node": None, "userErrors": [{"field": ["tags"], "message": problem}]}
+        if sorted(held.values()) != sorted(customer["tags"]):
+            customer |= {"tags": sorted(held.values()), "updatedAt": iso(self.clock.now())}
+        return {"node": {"id": customer["id"]}, "userErrors": []}
 
     def _merge(self, one: Field) -> dict[str, Any]:
         """The first customer goes; what it bought is the second one's."""

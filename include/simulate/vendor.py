@@ -77,9 +77,11 @@ Handler = Callable[[Call], Response]
 
 
 class Route:
-    """One path of a vendor; `is_write` marks the requests that change a vendor's records."""
+    """One path of a vendor; `is_write` says which requests change a vendor's records."""
 
-    def __init__(self, method: str, path: str, handler: Handler, *, is_write: bool = False) -> None:
+    def __init__(
+        self, method: str, path: str, handler: Handler, *, is_write: Callable[[Call], bool] = lambda call: False
+    ) -> None:
         self.method = method
         self.path = path
         self.handler = handler
@@ -94,7 +96,7 @@ def read(path: str, handler: Handler, method: str = "GET") -> Route:
 
 def write(method: str, path: str, handler: Handler) -> Route:
     """A route that changes records."""
-    return Route(method, path, handler, is_write=True)
+    return Route(method, path, handler, is_write=lambda call: True)
 
 
 class Refused(Exception):

@@ -73,7 +73,7 @@ class _Said(msgspec.Struct):
     extensions: _Extensions = msgspec.field(default_factory=_Extensions)
 
 
-def _checked(session: Session, label: str, data: bytes) -> None:
+def checked(session: Session, label: str, data: bytes) -> None:
     """Raise what an answer with status 200 says went wrong."""
     try:
         said = msgspec.json.decode(data, type=_Said)
@@ -90,9 +90,10 @@ def _checked(session: Session, label: str, data: bytes) -> None:
         raise Throttled(max(1.0, missing / float(has.get("restoreRate") or 50)))
     if "ACCESS_DENIED" in codes:
         raise FixCredentials(
-            "the app may not read what is asked for",
+            "the app may not do what is asked for",
             where=f"connection {session.connection.id}, {where}",
-            fix="Give the app read_customers, read_all_orders and access to protected customer data.",
+            fix="Give the app read_customers, read_all_orders and access to protected customer data; write_customers, "
+            "if it is to set tags.",
         )
     if "INTERNAL_SERVER_ERROR" in codes or "TIMEOUT" in codes:
         raise BrokenAnswer("the vendor could not answer")
@@ -250,7 +251,7 @@ async def _finished(session: Session, operation: str, label: str) -> dict[str, A
 
 async def _ask(session: Session, document: str, variables: Mapping[str, Any], label: str) -> dict[str, Any]:
     def decode(data: bytes) -> Any:
-        _checked(session, label, data)
+        checked(session, label, data)
         return msgspec.json.decode(data)["data"]
 
     body = {"query": document, "variables": variables}
@@ -260,7 +261,7 @@ async def _ask(session: Session, document: str, variables: Mapping[str, Any], la
 
 
 def _decoded(session: Session, label: str, data: bytes, path: str) -> Body:
-    _checked(session, label, data)
+    checked(session, label, data)
     return decode_page(data, path)
 
 

@@ -21,7 +21,7 @@ from include.warehouse.schema import OPS
 
 NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 TEXTS = """customer_id first_name last_name full_name email phone user_id hubspot_contact_id mailchimp_member_id
-mailchimp_list_id zendesk_user_id stripe_customer_id salesforce_contact_id email_marketing_address
+mailchimp_list_id zendesk_user_id stripe_customer_id salesforce_contact_id shopify_customer_id email_marketing_address
 journey_stage""".split()  # noqa: SIM905
 MARTS = (
     Table(

@@ -12,6 +12,7 @@ from pathlib import Path
 from recorder import Record, recording
 
 from include import steps
+from include.activate.rename import take_over
 from include.activate.segment import compute, get_segment, preview
 from include.checks.quarantine import held, set_aside
 from include.checks.results import CHECK_RESULTS, Finding, keep, usual_rows
@@ -79,6 +80,9 @@ def _change(road: Road) -> None:
             "UPDATE ops.staged SET `sql` = @before WHERE model = @name", {"before": before, "name": members.name}
         )
         engine.execute("UPDATE activation.state SET customer_id = 'an id of a merged person' WHERE TRUE")
+        # A delivery that was killed: what it sent last has no receipts.
+        engine.execute("UPDATE activation.plans SET status = 'applying' WHERE status = 'applied'")
+        engine.execute("DELETE FROM activation.receipts WHERE MOD(position, 2) = 0")
         engine.execute(f"CREATE OR REPLACE TABLE {OLD} AS SELECT 1 AS n")
 
 
@@ -105,6 +109,10 @@ def _walk_on(road: Road) -> None:
         compute(engine, older, road.run("older"), settings)
     road.segment()
     road.sync("hubspot_contact")
+    with road.here() as settings, connect(settings) as engine:
+        for old, new in ((SEGMENT, "renamed"), ("renamed", SEGMENT)):
+            header = replace(segment.header, formerly=old)
+            take_over(engine, replace(segment, name=new, path=Path(f"{new}.sql"), header=header))
     road.ahead = timedelta(days=40)
     road.turn()
     road.segment()

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from include.connect.connection import Connection
 from include.connect.errors import FixCredentials, FixSettings, RetryLater
 from include.connect.http import Session
-from include.connect.oauth import LOCK_SECONDS
+from include.connect.oauth import LOCK_SECONDS, ServiceAccount
 from include.settings import Settings
 from include.state.store import Store
 from tests.connect.token_buyer import ACME, get, get_and_say
@@ -132,6 +132,20 @@ def test_a_jwt_is_signed_for_the_user_and_lives_three_minutes(authority, setting
     with pytest.raises(FixCredentials, match="private key") as failed:
         get(broken, settings, clock)
     assert "not a key" not in str(failed.value)
+
+
+def test_a_service_account_signs_that_it_is_itself_and_what_for(person) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    form = ServiceAccount("https://tokens.example", "https://api.example/auth/write").form(
+        replace(person, extra={"private_key": pem}), None, 1000.5
+    )
+    options = {"verify_exp": False, "verify_iat": False}
+    claims = jwt.decode(form["assertion"], public, ["RS256"], audience="https://tokens.example", options=options)
+    scope = "https://api.example/auth/write"
+    assert claims == {"iss": "client-1", "aud": "https://tokens.example", "scope": scope, "iat": 1000, "exp": 1180}
+    assert form["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 def test_what_a_connection_lacks_is_named(settings, vendor) -> None:

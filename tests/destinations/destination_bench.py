@@ -23,6 +23,7 @@ ADDRESSES = (
     "zendesk_user_id",
     "stripe_customer_id",
     "salesforce_contact_id",
+    "shopify_customer_id",
     "user_id",
 )
 

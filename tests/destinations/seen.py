@@ -7,6 +7,8 @@ import gzip
 import hashlib
 import hmac
 import json
+import os
+import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections import Counter
@@ -16,7 +18,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
-from vendors import FIRST, MAILCHIMP, Seen, Simulator, audience, mailchimp_members
+from vendors import FIRST, HUBSPOT, MAILCHIMP, Seen, Simulator, audience, mailchimp_members
 
 from include.simulate.airship import KEY as AIRSHIP_KEY
 from include.simulate.airship import SECRET as AIRSHIP_SECRET
@@ -25,6 +27,8 @@ from include.simulate.meta import TOKEN as META_TOKEN
 from include.simulate.salesforce import API as SALESFORCE_API
 from include.simulate.salesforce import TOKEN as SALESFORCE_TOKEN
 from include.simulate.segment_tracking import WRITE_KEY
+from include.simulate.shopify import API as SHOPIFY_API
+from include.simulate.shopify import TOKEN as SHOPIFY_TOKEN
 from include.simulate.webhook import SECRET as HOOK_SECRET
 
 
@@ -251,9 +255,129 @@ def _salesforce_field(simulator: Simulator, name: str) -> None:
     simulator.call("POST", path, SALESFORCE, body)
 
 
+LISTS = "/hubspot/crm/v3/lists"
+
+
+def hubspot_list(simulator: Simulator, name: str) -> str | None:
+    """The id of the list of that name; None where there is none (404)."""
+    try:
+        found = simulator.call("GET", f"{LISTS}/object-type-id/0-1/name/{name}", HUBSPOT)
+    except urllib.error.HTTPError:
+        return None
+    return str(found["list"]["listId"])
+
+
+def _hubspot_listed(simulator: Simulator, name: str) -> set[str]:
+    number, found = hubspot_list(simulator, name), set[str]()
+    path: str | None = f"{LISTS}/{number}/memberships?limit=250" if number else None
+    while path:
+        page = simulator.call("GET", path, HUBSPOT)
+        found.update(one["recordId"] for one in page["results"])
+        after = page.get("paging", {}).get("next", {}).get("after")
+        path = f"{LISTS}/{number}/memberships?limit=250&after={after}" if after else None
+    return found
+
+
+def _hubspot_list_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    simulator.call("PUT", f"{LISTS}/{hubspot_list(simulator, name)}/memberships/add", HUBSPOT, [address])
+
+
+SHOPIFY = {"X-Shopify-Access-Token": SHOPIFY_TOKEN}
+
+
+def shopify_ask(simulator: Simulator, document: str, **variables: Any) -> dict[str, Any]:
+    body = {"query": document, "variables": variables}
+    found: dict[str, Any] = simulator.call("POST", f"/shopify{SHOPIFY_API}", SHOPIFY, body)
+    return found
+
+
+def shopify_customers(simulator: Simulator) -> Iterator[dict[str, Any]]:
+    document = """query ($after: String) { customers(first: 250, after: $after, sortKey: ID) {
+      nodes { id legacyResourceId tags defaultEmailAddress { emailAddress } } pageInfo { hasNextPage endCursor } } }"""
+    more, after = True, None
+    while more:
+        page = shopify_ask(simulator, document, after=after)["data"]["customers"]
+        yield from page["nodes"]
+        more, after = page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
+
+
+def _shopify_people(simulator: Simulator) -> list[dict[str, Any]]:
+    found = [(one["legacyResourceId"], one["defaultEmailAddress"]) for one in shopify_customers(simulator)]
+    known = [(number, address["emailAddress"].strip().lower()) for number, address in found if address]
+    emails = Counter(email for _, email in known)
+    return [{"shopify_customer_id": number, "email": email} for number, email in known if emails[email] == 1]
+
+
+def _shopify_tagged(simulator: Simulator, name: str) -> set[str]:
+    return {one["legacyResourceId"] for one in shopify_customers(simulator) if name in one["tags"]}
+
+
+def _shopify_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    document = "mutation ($id: ID!, $tags: [String!]!) { tagsAdd(id: $id, tags: $tags) { userErrors { message } } }"
+    shopify_ask(simulator, document, id=f"gid://shopify/Customer/{address}", tags=[name])
+
+
+def google_held(simulator: Simulator, name: str) -> dict[str, list[str]]:
+    """What the audience holds: hashed addresses, hashed phones, and postal addresses."""
+    found: dict[str, list[str]] = simulator.call("GET", "/google/held")[_google_id(name)]
+    return found
+
+
+def _google_id(name: str) -> str:
+    return str(int(sha256(name)[:12], 16))
+
+
+def _google_audience(simulator: Simulator, name: str) -> None:
+    """Make the audience in the account, and write its id into the connection."""
+    simulator.call("POST", "/google/held", body={"id": _google_id(name)})
+    connection = json.loads(os.environ["AIRFLOW_CONN_GOOGLE"])
+    connection["extra"]["audiences"] |= {name: _google_id(name)}
+    os.environ["AIRFLOW_CONN_GOOGLE"] = json.dumps(connection)
+
+
+def _google_matched(simulator: Simulator, name: str) -> set[str]:
+    people = {sha256(row["email"]): row["email"] for row in _sendgrid_people(simulator)}
+    return {people[key] for key in google_held(simulator, name)["emailAddress"]}
+
+
+def _google_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    body = {"id": _google_id(name), "emailAddress": [sha256(address)]}
+    simulator.call("POST", "/google/held", body=body)
+
+
+def sns_messages(simulator: Simulator, topic: str) -> list[dict[str, Any]]:
+    """What was published to a topic, in order."""
+    found: list[dict[str, Any]] = simulator.call("GET", "/sns/held")[topic]
+    return found
+
+
+def _sns_told(simulator: Simulator, name: str) -> set[str]:
+    last = {one["customer_id"]: one["operation"] for one in sns_messages(simulator, name)}
+    return {customer for customer, operation in last.items() if operation != "leave"}
+
+
+def _sns_topic(simulator: Simulator, name: str) -> None:
+    simulator.call("POST", "/sns/held", body={"topic": name})
+
+
+def _sns_by_hand(simulator: Simulator, name: str, address: str) -> None:
+    message = {"customer_id": address, "operation": "enter"}
+    simulator.call("POST", "/sns/held", body={"topic": name, "messages": [message]})
+
+
 SEEN = {
     **FIRST,
     "airship_tag": Seen("tag: {}", _airship_people, _airship_tagged, _airship_by_hand, makes=0, batch=50, most=120),
+    "google_audience": Seen(
+        "tag: {}",
+        _sendgrid_people,
+        _google_matched,
+        _google_by_hand,
+        makes=0,
+        batch=100,
+        make_by_hand=_google_audience,
+    ),
+    "hubspot_list": Seen("tag: {}", FIRST["hubspot_contact"].people, _hubspot_listed, _hubspot_list_by_hand, batch=100),
     "mailchimp_member": Seen("field: {}", FIRST["mailchimp_tag"].people, _member_flagged, _member_by_hand),
     "meta_audience": Seen("tag: {}", _sendgrid_people, _meta_held, _meta_by_hand, batch=100),
     "salesforce_contact": Seen(
@@ -268,6 +392,16 @@ SEEN = {
     ),
     "segment_identify": Seen("field: {}", _website_people, _segment_flagged, _segment_by_hand, makes=0, batch=100),
     "sendgrid_contact": Seen("tag: {}", _sendgrid_people, _sendgrid_held, _sendgrid_by_hand, batch=100),
+    "shopify_tag": Seen("tag: {}", _shopify_people, _shopify_tagged, _shopify_by_hand, makes=0),
+    "sns_topic": Seen(
+        "tag: {}, fields: {{email: email}}",
+        _hook_people,
+        _sns_told,
+        _sns_by_hand,
+        makes=0,
+        most=100,
+        make_by_hand=_sns_topic,
+    ),
     "stripe_customer": Seen("field: {}", _stripe_people, _stripe_flagged, _stripe_by_hand, makes=0, most=24),
     "webhook": Seen("tag: {}, fields: {{email: email}}", _hook_people, _hook_held, _hook_by_hand, makes=0, batch=100),
 }

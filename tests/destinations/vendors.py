@@ -127,8 +127,14 @@ def _mailchimp_flagged(simulator: Simulator, name: str) -> set[str]:
     path = mailchimp_tag(simulator, name)
     if path is None:
         return set()
-    members = simulator.call("GET", f"{path}/members?count=1000", MAILCHIMP)["members"]
-    return {member["email_address"].lower() for member in members}
+    found: set[str] = set()
+    offset = 0
+    while True:
+        page = simulator.call("GET", f"{path}/members?count=1000&offset={offset}", MAILCHIMP)["members"]
+        found |= {member["email_address"].lower() for member in page}
+        if len(page) < 1000:
+            return found
+        offset += 1000
 
 
 def _mailchimp_by_hand(simulator: Simulator, name: str, address: str) -> None:

@@ -26,6 +26,9 @@ def _module(name: str) -> ModuleType:
     return module
 
 
+for neighbour in ("destinations", "activate"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / neighbour))
+chaos_module = _module("chaos")
 road_module = _module("road")
 fingerprint_module = _module("fingerprint")
 

@@ -82,7 +82,7 @@ def test_used_up_points_are_waited_for(pulling: Puller) -> None:
     manifests = pulling("shopify", stream="orders")
     # 500 points asked for, 100 there, 100 more each second.
     assert manifests[0].throttled > 0
-    assert manifests[0].throttled_seconds == pytest.approx(4 * manifests[0].throttled)
+    assert manifests[0].throttled_seconds == pytest.approx(2 * manifests[0].throttled)
 
 
 def test_errors_with_status_200_say_what_to_do(pulling: Puller, tmp_path: Path) -> None:
