@@ -4,7 +4,8 @@ Nothing but SHA-256 of normalised values leaves the house, region and postal cod
 address, and better with mapped fields: `fields: {phone: phone, given_name: first_name, family_name: last_name,
 region_code: country, postal_code: zip}`; a name counts only with region and postal code. Audiences are made in Google
 Ads, where the terms of Customer Match are accepted too, and their ids written into the connection's extra:
-`{"audiences": {"at-risk": "1234567890"}}`.
+`{"audiences": {"at-risk": "1234567890"}}`. Consent to mails is not consent to ads: Google is told of that
+only where the extra says `"ad_consent": true`, because everybody on these lists gave it.
 
 A call is a request that Google works on later; what became of each person is read back. Google shows nobody in an
 audience, so there is no other reading back.
@@ -99,15 +100,7 @@ async def _change(
 ) -> list[RowResult]:
     if not changes:
         return []
-    body: dict[str, Any] = {
-        "destinations": [_destination(target)],
-        "audienceMembers": [{"userData": {"userIdentifiers": member}} for member in members],
-        "encoding": "HEX",
-    }
-    if how == "ingest":
-        # The plan lets nobody through without consent.
-        body["consent"] = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
-        body["termsOfService"] = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
+    body = request_of(target, members, how)
     answer = await write(session, "POST", f"/audienceMembers:{how}", body, label=f"{how} people")
     request_id = str(answer.value["requestId"])
     reasons = await _refused(session, request_id, len(changes), _patience(target))
@@ -117,6 +110,20 @@ async def _change(
         else RowResult(change.address, True, request_id=request_id)
         for number, change in enumerate(changes)
     ]
+
+
+def request_of(target: Target, members: Sequence[list[Identifier]], how: Literal["ingest", "remove"]) -> dict[str, Any]:
+    """The body of a call that adds or removes people."""
+    body: dict[str, Any] = {
+        "destinations": [_destination(target)],
+        "audienceMembers": [{"userData": {"userIdentifiers": member}} for member in members],
+        "encoding": "HEX",
+    }
+    if how == "ingest":
+        body["termsOfService"] = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
+        if target.extra.get("ad_consent") is True:
+            body["consent"] = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
+    return body
 
 
 async def _refused(session: Session, request_id: str, size: int, patience: float) -> dict[int, str]:

@@ -98,8 +98,8 @@ class Google(Vendor):
             raise self._invalid("The destination does not exist, or may not be used by this account.")
         terms = (given.get("termsOfService") or {}).get("customerMatchTermsOfServiceStatus")
         consent = set((given.get("consent") or {}).values())
-        if how == "ingest" and (terms != "ACCEPTED" or consent != {"CONSENT_GRANTED"}):
-            raise self._invalid("The terms of service are not accepted, or there is no consent.")
+        if how == "ingest" and (terms != "ACCEPTED" or not consent <= {"CONSENT_GRANTED"}):
+            raise self._invalid("The terms of service are not accepted, or consent was denied.")
         members = given.get("audienceMembers") or []
         if not 1 <= len(members) <= MOST or given.get("encoding") != "HEX":
             raise self._invalid(f"1 to {MOST} audience members, with their encoding")

@@ -12,9 +12,16 @@ import pytest
 from destination_bench import Bench, make_bench
 from seen import AIRSHIP, SALESFORCE, SALESFORCE_API, SEGMENT, SENDGRID, google_held, meta_rows, sha256
 
+from include.activate.destination import Target
 from include.connect.errors import FixCredentials, FixSettings, RetryLater
 from include.destinations import get_destination
-from include.destinations.google_audience import normalised_email, normalised_name, normalised_phone
+from include.destinations.google_audience import (
+    identifiers,
+    normalised_email,
+    normalised_name,
+    normalised_phone,
+    request_of,
+)
 from include.destinations.meta_audience import hashed, normalised
 from include.simulate.google import CUSTOMER_ID
 from include.simulate.google import TOKEN as GOOGLE_TOKEN
@@ -242,3 +249,10 @@ def test_a_batch_is_the_most_that_meta_takes(simulator: Simulator) -> None:
     body["payload"]["data"] *= 2
     with pytest.raises(urllib.error.HTTPError, match="400"):
         simulator.call("POST", f"/meta/v26.0/{number}/users", META, body)
+
+
+@pytest.mark.parametrize(("said", "is_told"), [(None, False), ("yes", False), (True, True)])
+def test_google_is_told_of_consent_to_ads_only_where_the_connection_says_so(said: Any, is_told: bool) -> None:
+    target = Target("", "at-risk", extra={"customer_id": "123", "ad_consent": said}, handle="1")
+    body = request_of(target, [identifiers("ann@example.com", {})], "ingest")
+    assert ("consent" in body) is is_told
