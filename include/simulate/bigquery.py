@@ -84,8 +84,9 @@ def emulator(folder: Path) -> Iterator[dict[str, str]]:
     install()
     _forget_answers(folder / "data" / "emulator.duckdb")
     port, grpc_port = free_port(), free_port()
+    # -P: else simulators of this folder would stand in for packages of the same name.
     command = [
-        *(str(ENVIRONMENT / "bin" / "python"), str(Path(__file__).with_name("bigquery_server.py")), "serve"),
+        *(str(ENVIRONMENT / "bin" / "python"), "-P", str(Path(__file__).with_name("bigquery_server.py")), "serve"),
         *("--host", "127.0.0.1", "--port", str(port), "--grpc-port", str(grpc_port)),
         *("--data-dir", str(folder / "data")),
     ]
