@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from include.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -69,13 +70,7 @@ def test_make_targets_exist() -> None:
 def test_commands_exist(line: str) -> None:
     words = [word for word in line.split() if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")]
     commands = words[:2] if words[0] in ("source", "segment", "sync", "identity", "models") else words[:1]
-    shown = subprocess.run(
-        [sys.executable, "-m", "include.cli", *commands, "--help"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert shown.returncode == 0, shown.stderr
+    shown = CliRunner(env={"TERMINAL_WIDTH": "200"}).invoke(app, [*commands, "--help"])
+    assert shown.exit_code == 0, shown.output
     for option in re.findall(r"--[a-z-]+", line):
         assert option in shown.stdout

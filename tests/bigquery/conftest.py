@@ -23,6 +23,8 @@ IN_CI = (
 """Half a second to half a minute each; in every run the same models meet DuckDB and ZetaSQL."""
 EVERY_TIME = re.compile(r"test_the_emulator_makes_the_expected_rows\[(identity|marts|segments)/(?!golden_fields)")
 """What people read, and who they are, meets the emulator in every run too."""
+SLOW_ON_ZETASQL = re.compile(r"test_zetasql_makes_the_expected_rows\[(fields/|marts/golden_fields)")
+"""It takes five seconds over each case of the golden fields; every run analyzes them."""
 for folder in ("bigquery", "warehouse"):
     sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
@@ -37,6 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _takes_long(item: pytest.Item) -> bool:
     if EVERY_TIME.match(item.name):
         return False
+    if SLOW_ON_ZETASQL.match(item.name):
+        return True
     return item.name.startswith(IN_CI) or "record" in getattr(item, "fixturenames", ())
 
 

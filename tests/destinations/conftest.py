@@ -45,7 +45,7 @@ def simulator(simulator_process: Simulator, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 IN_EVERY_RUN = frozenset({"hubspot_contact", "mailchimp_tag", "zendesk_user"})
-"""What the engine promises whatever the vendor is tried on these in every run, on the others in the long one."""
+"""What is promised whatever the vendor is tried on these in every run, on the others in the long one."""
 THE_ENGINES = (
     "test_an_empty_plan",
     "test_everybody_enters",
@@ -54,12 +54,13 @@ THE_ENGINES = (
     "test_too_many",
     "test_a_failing_vendor",
     "test_a_killed_sync",
+    "test_a_row_the_vendor_refuses",
     "test_without_permission",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as long what shows of yet another destination that the engine keeps its promises."""
+    """Mark as long what shows of yet another destination that the promises are kept."""
     for item in items:
         callspec = getattr(item, "callspec", None)
         name = callspec.params.get("bench") if callspec is not None else None

@@ -119,6 +119,7 @@ def _ids(answer: Any) -> list[int]:
     return found
 
 
+@pytest.mark.long
 def test_a_late_stream_holds_the_list_and_nothing_is_sent(walked: Road) -> None:
     members = walked.query("SELECT customer_id FROM segments.at_risk_customers ORDER BY customer_id")
     walked.ahead = _days(3)
@@ -142,7 +143,8 @@ def _days(number: int) -> Any:
     return timedelta(days=number)
 
 
-@pytest.mark.parametrize("case", ["absent", pytest.param("never loaded", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("case", ["absent", "never loaded"])
 def test_without_orders_there_is_no_list(company: Any, tmp_path: Any, case: str) -> None:
     others = ("hubspot", "mailchimp", "zendesk")
     road = Road(tmp_path, company, sources=others if case == "absent" else (*others, "stripe"))
