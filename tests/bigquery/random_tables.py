@@ -226,6 +226,8 @@ def _value(table: str, name: str, kind: str, chance: random.Random) -> Any:
         return moment and moment.date()
     if kind == "INT64":
         return chance.choice([None, 0, 1, 7, 1234567, -3])
+    if kind == "FLOAT64":
+        return chance.choice([None, 0.5, 1.0])
     if kind == "NUMERIC":
         return chance.choice([None, "0", "0.1", "12.34", "1000000.000000001", "-3"])
     if name == "status" and table in STATUSES:
