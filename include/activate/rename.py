@@ -42,5 +42,6 @@ def take_over(engine: Engine, segment: Segment) -> None:
         statements += [
             Statement(f"UPDATE activation.{table} SET sync = @new WHERE sync = @old", names) for table in OF_SYNCS
         ]
-    engine.atomically(statements)
+    # First, or a kill between the two would leave the old list standing for ever.
     engine.drop(f"segments.{old}")
+    engine.atomically(statements)

@@ -254,8 +254,9 @@ def _refusals(engine: DuckDBEngine) -> dict[str, int]:
         FROM scratch.edges AS e
         INNER JOIN scratch.person AS x ON x.node = e.a
         INNER JOIN scratch.person AS y ON y.node = e.b AND y.label <> x.label
-        LEFT JOIN scratch.over_limit AS l ON l.node IN (e.a, e.b)
-        WHERE l.node IS NULL
+        LEFT JOIN scratch.over_limit AS l ON l.node = e.a
+        LEFT JOIN scratch.over_limit AS r ON r.node = e.b
+        WHERE l.node IS NULL AND r.node IS NULL
         ORDER BY n DESC, reason""")
     return {str(row["reason"]): int(row["n"]) for row in found if row["n"]}
 
