@@ -109,14 +109,16 @@ def _walk_on(road: Road) -> None:
         older = replace(segment, sql=f"SELECT *, 'older' AS remark FROM ({segment.sql}) AS list")
         compute(engine, older, road.run("older"), settings)
     road.segment()
-    road.sync("hubspot_contact")
+    for destination in ("hubspot_contact", "zendesk_user"):
+        road.sync(destination)
     with road.here() as settings, connect(settings) as engine:
         for old, new in ((SEGMENT, "renamed"), ("renamed", SEGMENT)):
             header = replace(segment.header, formerly=old)
             take_over(engine, replace(segment, name=new, path=Path(f"{new}.sql"), header=header))
-    road.ahead = timedelta(days=40)
-    road.turn()
-    road.segment()
+    for days in (0, 40):
+        road.ahead = timedelta(days=days)
+        road.turn()
+        road.segment()
 
 
 def _ask(road: Road) -> None:
