@@ -20,7 +20,6 @@ from include.warehouse.identity.kinds import DEFAULT
 from include.warehouse.identity.overrides import Overrides
 from include.warehouse.identity.stitch import stitch
 from include.warehouse.identity.tables import TOUCHED
-from include.warehouse.layers import Layers
 
 PER_PERSON = 5
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,7 +56,7 @@ def measure(edges: int, repeats: int, folder: Path, memory: str, tell: Callable[
             layer = engine.at(run.run_id)
             layer.execute("CREATE OR REPLACE TABLE identity.names AS " + NO_NAMES)
             began, busy = time.perf_counter(), time.process_time()
-            laid = lay_people(Layers(engine, run, previous, first.run_id), Overrides(), DEFAULT, "")
+            laid = lay_people(engine, run, previous, first.run_id, Overrides(), DEFAULT, "")
             took = time.process_time() - busy
             seconds = time.perf_counter() - began
             if not laid:

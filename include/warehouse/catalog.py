@@ -137,11 +137,13 @@ def _declared_tables() -> dict[str, tuple[Table, ...]]:
     from include.checks.results import CHECK_RESULTS
     from include.warehouse.identity.evidence import CHANGED_EVENTS, EVIDENCE, HELD, INPUTS
     from include.warehouse.identity.tables import TABLES
+    from include.warehouse.layers import LAYERS
 
     return {
         "include/warehouse/schema.py": OPS,
         "include/warehouse/identity/evidence.py": (EVIDENCE, INPUTS, CHANGED_EVENTS, HELD),
         "include/warehouse/identity/tables.py": TABLES,
+        "include/warehouse/layers.py": (LAYERS,),
         "include/activate/tables.py": ALL,
         "include/checks/results.py": (CHECK_RESULTS,),
     }

@@ -19,7 +19,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from include.connect.errors import FixSettings, WarehouseBusy
 from include.settings import Settings
 from include.warehouse.engine import DATASETS, Part, Statement, Table
-from include.warehouse.layers import delta_of
+from include.warehouse.layers import delta_of, layers_of, part_of
 from include.warehouse.render import GENERATED, Names, for_duckdb, generated_name, literal, parse, quoted, render
 
 COPIED = ("segments", "activation", "ops", "quarantine")
@@ -238,8 +238,9 @@ class DuckDBEngine:
             self.connection.execute(
                 f'CREATE VIEW {COPY}."generations"."{name}" AS SELECT * FROM {BASE}."generations"."{name}"'
             )
-        layer = [*self._of_generation(delta_of(generation)), *self._of_generation(generation)]
-        self._copy("generations", [name for name in layer if name not in below])
+        layers = [name(layer.generation) for layer in layers_of(self, generation) for name in (part_of, delta_of)]
+        own = [name for each in (*layers, generation) for name in self._of_generation(each)]
+        self._copy("generations", [name for name in own if name not in below])
         # Views as they are written here: in the copy their names mean the copy's tables.
         layered = self._views("generations")
         texts = [layered[name] for name in self._of_generation(generation) if name in layered]

@@ -16,7 +16,7 @@ from include.warehouse.schema import raw_tables
 
 ROAD = ("raw", "staging", "identity", "marts", "segments")
 """Layers whose tables SQL makes from one another; the others are books that are kept about it."""
-BOOKS = frozenset({"identity.inputs", "identity.held", "identity.touched", "identity.changed_events"})
+BOOKS = frozenset(f"identity.{name}" for name in ("inputs", "held", "layers", "touched", "changed_events"))
 """What a generation notes of its own making."""
 
 

@@ -16,7 +16,7 @@ from include.connect.errors import FixSettings
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Engine, Statement
-from include.warehouse.layers import TOUCHED_PEOPLE, Layers, delta_of, part_of
+from include.warehouse.layers import SPENT, TOUCHED_PEOPLE, Layers, delta_of, layers_of, part_of
 from include.warehouse.render import generated_name, inlined, literal, references
 
 FOLDER = Path(__file__).parent
@@ -177,10 +177,10 @@ def build_marts(engine: Engine, run: Run, settings: Settings) -> dict[str, int]:
     base, before = base_of(engine, run.run_id), published(engine, before=run.run_id)
     if base == run.run_id or before is None:
         return build(engine.at(run.run_id), mart_models(), run, settings)
-    layers = Layers(engine, run, before.generation, base)
+    layers = Layers.of(engine, run, before.generation, base)
     rows = build(layers.part, mart_models(), run, settings)
     for model in mart_models():
-        layers.lay(model.name, f"SELECT * FROM {model.name}", TOUCHED_PEOPLE)
+        layers.lay(model.name, TOUCHED_PEOPLE)
     return rows
 
 
@@ -212,11 +212,12 @@ def publish(engine: Engine, run: Run, settings: Settings) -> Published:
         _view(built, f"{dataset}.{table}", generated_name(dataset, table, run.run_id)) for dataset, table in names
     ]
     if settings.bigquery_policy_tag:
-        own = built if base == run.run_id else engine.at(delta_of(run.run_id))
+        own = [built] if base == run.run_id else [engine.at(name(run.run_id)) for name in (part_of, delta_of)]
         for dataset, table in names:
             said = meanings()[f"{dataset}.{table}"]
-            if own.columns(f"{dataset}.{table}"):
-                describe(own, f"{dataset}.{table}", said.table, said.columns)
+            for where in own:
+                if where.columns(f"{dataset}.{table}"):
+                    describe(where, f"{dataset}.{table}", said.table, said.columns)
     views += [
         Statement("DELETE FROM ops.published WHERE generation = @generation", {"generation": run.run_id}),
         Statement(
@@ -260,26 +261,33 @@ def text(value: str) -> str:
 
 
 def _drop_old(engine: Engine, kept: int) -> None:
-    """Drop what belongs to no kept generation; views first, for they stand on tables."""
+    """Drop what no kept generation is read from; views first, for they stand on tables."""
     rows = engine.query(
         "SELECT generation, COALESCE(base, generation) AS base FROM ops.published "
         "ORDER BY as_of DESC, generation DESC LIMIT @kept",
         {"kept": kept},
     )
-    needed = {name for row in rows for name in (row["generation"], row["base"], delta_of(row["generation"]))}
-    suffixes = tuple(generated_name("", "", name).removeprefix("__") for name in needed)
+    layers = {layer for row in rows for layer in layers_of(engine, row["generation"])}
+    deltas = (delta_of(layer.generation) for layer in layers)
+    whole = _suffixes(*(row["generation"] for row in rows), *(row["base"] for row in rows), *deltas)
+    parts = _suffixes(*(part_of(layer.generation) for layer in layers if not layer.is_merged))
+    spent = tuple(generated_name("identity", table, "") for table in SPENT)
     for name in engine.tables("generations"):
-        if not name.endswith(suffixes):
+        if not name.endswith(whole) and (not name.endswith(parts) or name.startswith(spent)):
             engine.drop(f"generations.{name}")
 
 
 def forget(engine: Engine, generation: str) -> None:
     """Drop what an earlier attempt left of a generation."""
-    names = (generation, part_of(generation), delta_of(generation))
-    suffixes = tuple(generated_name("", "", name).removeprefix("__") for name in names)
+    suffixes = _suffixes(generation, part_of(generation), delta_of(generation))
     for name in engine.tables("generations"):
         if name.endswith(suffixes):
             engine.drop(f"generations.{name}")
+
+
+def _suffixes(*generations: str) -> tuple[str, ...]:
+    """What the names of these generations' tables end with."""
+    return tuple(generated_name("", "", name).removeprefix("__") for name in generations)
 
 
 def clock(run: Run | None, settings: Settings) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from include.warehouse.identity.normalize import normalized
 from include.warehouse.identity.overrides import Overrides
 from include.warehouse.identity.stitch import StitchSummary, stitch
 from include.warehouse.identity.tables import TOUCHED
-from include.warehouse.layers import Layers
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Identifier = tuple[str, str]
@@ -122,8 +121,11 @@ class World:
         self.engine.execute(
             "CREATE OR REPLACE TABLE scratch.unsettled AS SELECT kind, value FROM scratch.new_occurrences WHERE FALSE"
         )
-        layers = Layers(self.engine, run, previous, base)
-        return engine if lay_people(layers, self.overrides, limits, space, most_touched=9) else None
+        stack = 1 + self.runs % 3
+        laid = lay_people(
+            self.engine, run, previous, base, self.overrides, limits, space, most_touched=99, most_layers=stack
+        )
+        return engine if laid else None
 
     def _next(self) -> tuple[Run, Engine]:
         self.runs += 1

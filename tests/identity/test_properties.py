@@ -24,7 +24,7 @@ Identifier = tuple[str, str]
 World = Any
 NewWorld = Callable[[], World]
 
-STOPS = (5, 9, 14)
+STOPS = (5, 8, 11, 14)
 """Loads after which a history is looked at; the last looks at all of it."""
 ALL = 10**6
 OWN_RUN = {"changed_at", "generation"}

@@ -18,7 +18,7 @@ def test_days_laid_one_on_the_other_are_what_a_whole_generation_is(tmp_path: Pat
         road = Road(tmp_path / "home", started, overrides={"STITCHLINE_LAYER_FROM_EVENTS": "0"})
         road.walk(checked=True)
         whole = road.state().generation
-        for _ in range(2):
+        for _ in range(6):
             started.control("POST", "advance", {"recover": 8, "days": 1})
             road.turn()
             road.ingest()

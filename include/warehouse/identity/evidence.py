@@ -58,7 +58,7 @@ CHANGED_EVENTS = Table(
     "identity.changed_events",
     (
         Column("event_id", "STRING", "the event, its source first (`segment/...`)"),
-        Column("generation", "STRING", "run that found it new or different last"),
+        Column("layer", "INT64", "number of the layer that did so last"),
     ),
     "Events that are new or different since the generation's base.",
 )

@@ -24,14 +24,14 @@ from include.warehouse.identity.evidence import (
     trusted,
     write_held,
 )
-from include.warehouse.identity.hashed import meetings
 from include.warehouse.identity.kinds import DEFAULT, KINDS, Limits, with_limits
 from include.warehouse.identity.nodes import write_lists
 from include.warehouse.identity.overrides import OVERRIDES, Overrides, read_block_lists, read_overrides
+from include.warehouse.identity.side_tables import write_side_tables
 from include.warehouse.identity.stitch import StitchSummary, stitch, summary
 from include.warehouse.identity.tables import TOUCHED
 from include.warehouse.layers import CHANGED_EVENTS as REPLACED_EVENTS
-from include.warehouse.layers import TOUCHED_PEOPLE, Layers, delta_of, named, part_of
+from include.warehouse.layers import LAYERS, MOST_LAYERS, TOUCHED_PEOPLE, Layers, named, part_of
 from include.warehouse.models import (
     Published,
     clock,
@@ -48,7 +48,6 @@ log = logging.getLogger(__name__)
 MOST_TOUCHED = 0.5
 """Share of the base's people above which a whole generation costs less than a layer, to make and to read."""
 PEOPLE_TABLES = ("customers", "identifiers", "ownership", "events", "links")
-SIDE_TABLES = ("blocked_values", "review")
 _SAME = "{a}.kind = {b}.kind AND {a}.value = {b}.value"
 
 
@@ -84,13 +83,13 @@ def identify(
     forget(engine, run.run_id)
     before = None if full_refresh else published(engine, before=run.run_id)
     if before is not None and before.events >= settings.layer_from_events:
-        layers = _layers(engine, run, before, decision_hash)
-        if layers is not None and _extend(layers, settings, before, decided, decision_hash, limits):
-            return summary(layers.here, run)
+        base = _base(engine, before, decision_hash)
+        if base is not None and _extend(engine, run, settings, before, base, decided, decision_hash, limits):
+            return summary(engine.at(run.run_id), run)
         forget(engine, run.run_id)
     extract_evidence(engine, run, settings, full_refresh=full_refresh)
     here = engine.at(run.run_id)
-    here.ensure([TOUCHED])
+    here.ensure([TOUCHED, LAYERS])
     _note(here, run.run_id, decision_hash, run.run_id)
     previous = published(engine, before=run.run_id)
     space = str(clock(run, settings)["space"])
@@ -120,68 +119,99 @@ def base_of(engine: Engine, run_id: str) -> str:
     return str(engine.at(run_id).query("SELECT base FROM identity.inputs")[0]["base"])
 
 
-def _layers(engine: Engine, run: Run, before: Published, decision_hash: str) -> Layers | None:
-    """The layer to write, or None where the published generation was made by other rules."""
+def _base(engine: Engine, before: Published, decision_hash: str) -> str | None:
+    """The whole generation to lay on, or None where the published one was made by other rules."""
     if "decision_hash" not in engine.at(before.generation).columns("identity.inputs"):
         return None
     kept = engine.at(before.generation).query("SELECT rule_hash, decision_hash, base FROM identity.inputs")
     if not kept or (kept[0]["rule_hash"], kept[0]["decision_hash"]) != (rule_hash(), decision_hash):
         return None
-    return Layers(engine, run, before.generation, str(kept[0]["base"]))
+    return str(kept[0]["base"])
 
 
 def _extend(
-    layers: Layers, settings: Settings, before: Published, decided: Overrides, decision_hash: str, limits: Limits
+    engine: Engine,
+    run: Run,
+    settings: Settings,
+    before: Published,
+    base: str,
+    decided: Overrides,
+    decision_hash: str,
+    limits: Limits,
 ) -> bool:
     """Take what is new since the generation before, and lay it on; False where everybody should be stitched instead."""
-    _take_news(layers, settings, before.seq_to)
-    if not lay_people(layers, decided, limits, str(clock(layers.run, settings)["space"])):
+    _take_news(engine, run, settings, before)
+    space = str(clock(run, settings)["space"])
+    if not lay_people(engine, run, before.generation, base, decided, limits, space):
         return False
-    _note(layers.here, layers.run.run_id, decision_hash, layers.base)
+    _note(engine.at(run.run_id), run.run_id, decision_hash, base)
     return True
 
 
 def lay_people(
-    layers: Layers, decided: Overrides, limits: Limits, space: str, most_touched: float = MOST_TOUCHED
+    engine: Engine,
+    run: Run,
+    previous: str,
+    base: str,
+    decided: Overrides,
+    limits: Limits,
+    space: str,
+    most_touched: float = MOST_TOUCHED,
+    most_layers: int = MOST_LAYERS,
 ) -> bool:
     """Stitch the people that something new is about, and lay them on the generation before.
 
     Reads `scratch.new_evidence`, `scratch.new_occurrences`, `scratch.changed_events`, `scratch.unsettled`, and the
     generation's `identity.names`; writes its other identity tables.
 
+    Args:
+        engine: the warehouse.
+        run: whose generation it is.
+        previous: the generation before.
+        base: the whole generation under that one; itself where it is whole.
+        decided: what people decided.
+        limits: how much may meet in one place.
+        space: what values begin with.
+        most_touched: share of the base's people above which everybody should be stitched.
+        most_layers: above how many some are taken over by the new one.
+
     Returns:
-        False where everybody should be stitched instead: too many are touched, or a blocked value is free again.
+        False where everybody should be stitched instead: too many were touched since the base, or a blocked value is
+        free again.
 
     Raises:
         CheckFailed: the result would break a promise; nothing should be published.
     """
-    engine, run = layers.engine, layers.run
+    news = count(engine, "scratch.new_evidence", "NOT is_inferred") + count(engine, "scratch.new_occurrences")
+    layers = Layers.begin(engine, run, previous, base, news, most_layers)
     layers.replace(REPLACED_EVENTS, "scratch.changed_events")
-    layers.lay("identity.occurrences", "SELECT * FROM scratch.new_occurrences", REPLACED_EVENTS)
-    _lay_evidence(layers)
+    layers.lay("identity.occurrences", REPLACED_EVENTS)
+    # Trusted evidence only grows; what rules guess is taken whole from each run.
+    layers.lay("identity.evidence", None, kept="NOT is_inferred")
     write_lists(engine, decided, read_block_lists(), limits)
     find_affected(layers, space)
-    if count(engine, "scratch.touched") > most_touched * count(engine, named("identity.customers", layers.base)):
+    touched = count(engine, "scratch.touched") + count(layers.old, "identity.touched")
+    if touched > most_touched * count(engine, named("identity.customers", base)):
         return False
     _take_part(layers)
-    stitch(layers.part, run, layers.previous, decided, limits, space, within="scratch.touched")
+    stitch(layers.part, run, previous, decided, limits, space, within="scratch.touched")
     if _is_unblocked(layers):
         log.info("a blocked value is free now: everybody is stitched anew")
         return False
     _drop_ghosts(layers)
     layers.replace(TOUCHED_PEOPLE, "scratch.touched")
     for table in PEOPLE_TABLES:
-        layers.lay(f"identity.{table}", f"SELECT * FROM identity.{table}", TOUCHED_PEOPLE)
-    layers.lay("identity.changes", "SELECT * FROM identity.changes", None)
-    _write_side_tables(layers, space)
+        layers.lay(f"identity.{table}", TOUCHED_PEOPLE)
+    layers.lay("identity.changes", None)
+    write_side_tables(layers, space)
     return True
 
 
-def _take_news(layers: Layers, settings: Settings, seq_from: int) -> None:
+def _take_news(engine: Engine, run: Run, settings: Settings, before: Published) -> None:
     """Write what is new since the generation before: evidence, occurrences, and rows that checks held or let go."""
-    engine, here, old = layers.engine, layers.here, layers.old
+    here, old, seq_from = engine.at(run.run_id), engine.at(before.generation), before.seq_to
     seq_to = int(engine.query("SELECT COALESCE(MIN(seq), 0) AS seq FROM ops.staged")[0]["seq"])
-    params = {**clock(layers.run, settings), **window(engine, seq_from, seq_to)}
+    params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
     found = added_up(f"{trusted(engine, seq_from)} UNION ALL {guessed()}")
     engine.execute(f"CREATE OR REPLACE TABLE scratch.new_evidence AS {found}", params)
     write_held(here)
@@ -240,21 +270,6 @@ def _shaped(engine: Engine, table: str) -> str:
     return f"SELECT {', '.join(engine.columns(table))} FROM {quarantine(table)}"
 
 
-def _lay_evidence(layers: Layers) -> None:
-    """Trusted evidence only grows; what rules guess is taken whole from each run."""
-    columns = ", ".join(column.name for column in EVIDENCE.columns)
-    delta = named(EVIDENCE.name, delta_of(layers.run.run_id))
-    earlier = ""
-    if layers.previous != layers.base:
-        known = named(EVIDENCE.name, delta_of(layers.previous))
-        earlier = f"SELECT {columns} FROM {known} AS e WHERE NOT is_inferred UNION ALL "
-    layers.engine.execute(
-        f"CREATE OR REPLACE TABLE {delta} AS {earlier}SELECT {columns} FROM scratch.new_evidence AS n"
-    )
-    trusted_before = f"SELECT {columns} FROM {named(EVIDENCE.name, layers.base)} AS b WHERE NOT is_inferred"
-    layers.view(EVIDENCE.name, trusted_before, delta, columns)
-
-
 def _take_part(layers: Layers) -> None:
     """Give the part its evidence: all that touches the affected, and all that a border value is judged by."""
     here, part = layers.here, part_of(layers.run.run_id)
@@ -311,80 +326,6 @@ def _drop_ghosts(layers: Layers) -> None:
             f"DELETE FROM identity.{table} AS t "
             "WHERE EXISTS (SELECT 1 FROM scratch.ghost_people AS g WHERE g.customer_id = t.customer_id)"
         )
-
-
-def _write_side_tables(layers: Layers, space: str) -> None:
-    """The small tables, whole: blocked values, what is to be reviewed, redirects."""
-    here, run = layers.here, layers.run.run_id
-    here.execute(f"""
-        CREATE OR REPLACE TABLE scratch.judged AS
-        SELECT n.kind, n.value
-        FROM scratch.nodes AS n
-        LEFT JOIN scratch.ghosts AS g ON {_SAME.format(a="g", b="n")}
-        WHERE g.kind IS NULL""")
-    for table in SIDE_TABLES:
-        columns = ", ".join(layers.old.columns(f"identity.{table}"))
-        earlier, now = named(f"identity.{table}", layers.previous), named(f"identity.{table}", part_of(run))
-        judged = f"SELECT 1 FROM scratch.judged AS j WHERE {_SAME.format(a='j', b='t')}"
-        here.execute(f"""
-            CREATE OR REPLACE TABLE identity.{table} AS
-            SELECT {columns} FROM {earlier} AS t WHERE NOT EXISTS ({judged})
-            UNION ALL
-            SELECT {columns} FROM {now} AS t WHERE EXISTS ({judged})""")
-    _count_links(layers, space)
-    here.execute(f"""
-        CREATE OR REPLACE TABLE identity.redirects AS
-        SELECT old_customer_id, customer_id
-        FROM {named("identity.redirects", layers.previous)} AS r
-        WHERE NOT EXISTS (SELECT 1 FROM scratch.touched AS t WHERE t.customer_id = r.customer_id)
-          AND NOT EXISTS (
-            SELECT 1 FROM {named("identity.customers", part_of(run))} AS c WHERE c.customer_id = r.old_customer_id
-          )
-        UNION ALL
-        SELECT old_customer_id, customer_id FROM {named("identity.redirects", part_of(run))} AS r""")
-
-
-def _count_links(layers: Layers, space: str) -> None:
-    """A value blocked by list stands at the border with all its links, of which the part saw those to the affected."""
-    here = layers.here
-    listed = "SELECT kind, value FROM scratch.border AS b WHERE NOT is_judged"
-    if not count(here, "scratch.border", "NOT is_judged"):
-        return
-    hashes = meetings(
-        "c.kind, c.value, h.kind AS other_kind, h.value AS other_value", f"({listed})", "scratch.hashed", space
-    )
-    hashed = meetings(
-        "h.kind, h.value, c.kind AS other_kind, c.value AS other_value", "scratch.cut", f"({listed})", space
-    )
-    here.execute(
-        f"""CREATE OR REPLACE TABLE scratch.linked AS
-        SELECT l.kind, l.value, COUNT(DISTINCT CONCAT(l.other_kind, ':', l.other_value)) AS links
-        FROM (
-          SELECT b.kind, b.value, e.right_kind AS other_kind, e.right_value AS other_value
-          FROM identity.evidence AS e
-          INNER JOIN ({listed}) AS b ON b.kind = e.left_kind AND b.value = e.left_value
-          WHERE NOT e.is_inferred AND e.right_kind IS NOT NULL
-          UNION ALL
-          SELECT b.kind, b.value, e.left_kind AS other_kind, e.left_value AS other_value
-          FROM identity.evidence AS e
-          INNER JOIN ({listed}) AS b ON b.kind = e.right_kind AND b.value = e.right_value
-          WHERE NOT e.is_inferred
-          UNION ALL
-          SELECT kind, value, other_kind, other_value FROM ({hashes}) AS m
-          UNION ALL
-          SELECT kind, value, other_kind, other_value FROM ({hashed}) AS m
-        ) AS l
-        WHERE l.other_kind <> l.kind OR l.other_value <> l.value
-        GROUP BY l.kind, l.value""",
-        {"space": space},
-    )
-    here.execute(f"""
-        CREATE OR REPLACE TABLE scratch.counted AS
-        SELECT t.kind, t.value, t.reason, t.detail, IF(b.kind IS NULL, t.met, COALESCE(k.links, 0)) AS met
-        FROM identity.blocked_values AS t
-        LEFT JOIN ({listed}) AS b ON {_SAME.format(a="b", b="t")}
-        LEFT JOIN scratch.linked AS k ON {_SAME.format(a="k", b="t")}""")
-    here.execute("CREATE OR REPLACE TABLE identity.blocked_values AS SELECT * FROM scratch.counted AS c")
 
 
 def _note(here: Engine, run_id: str, decision_hash: str, base: str) -> None:

@@ -122,7 +122,7 @@ TOUCHED = Table(
     "identity.touched",
     (
         Column("customer_id", "STRING", "a person of the base, or of a generation since, who was worked out anew"),
-        Column("generation", "STRING", "run that did so last"),
+        Column("layer", "INT64", "number of the layer that did so last"),
     ),
     "Whom the generation and those before it touched since its base.",
 )
