@@ -2,18 +2,17 @@
 
 `segment_<name>` runs when marts change and once a day, because people enter a list by time passing. A
 list whose facts are late is held: it ends as skipped and no sync starts. `sync_<segment>__<destination>`
-plans, then delivers; a plan that trips a guard fails until a run is started with its id as `approve`.
+plans, then delivers; a plan that trips a guard waits for an answer under Required Actions.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, get_current_context, task
 
 from include import steps, wiring
 from include.activate.header import SyncSpec
 from include.activate.segment import Segment, all_segments
+from include.approval import ApprovePlan
 from include.settings import Settings, read_settings
 
 APPROVE = Param(None, type=["null", "string"], description="id of the held plan to send")
@@ -35,7 +34,7 @@ def segment_dag(segment: Segment, settings: Settings) -> DAG:
     ) as dag:
 
         @task(outlets=[wiring.segment_asset(segment.name)])
-        def compute() -> dict[str, Any]:
+        def compute() -> steps.Summary:
             return steps.segment_compute(segment.name, wiring.current_run())
 
         compute()
@@ -43,7 +42,7 @@ def segment_dag(segment: Segment, settings: Settings) -> DAG:
 
 
 def sync_dag(segment: Segment, spec: SyncSpec) -> DAG:
-    """One DAG per `sync:` entry of a segment's header: plan, deliver."""
+    """One DAG per `sync:` entry of a segment's header: plan, approve where a guard asks for it, deliver."""
     with DAG(
         wiring.sync_dag_id(segment.name, spec.to),
         description=f"{segment.header.title} to {spec.to}, {spec.mode}",
@@ -58,15 +57,16 @@ def sync_dag(segment: Segment, spec: SyncSpec) -> DAG:
         key = (segment.name, spec.to)
 
         @task(pool=wiring.POOL)
-        def plan() -> dict[str, Any]:
+        def plan() -> steps.Summary:
             return steps.sync_plan(*key, wiring.current_run(), **get_current_context()["params"])
 
         @task
-        def deliver(planned: dict[str, Any]) -> dict[str, Any]:
-            params = get_current_context()["params"]
-            return steps.sync_deliver(*key, wiring.current_run(), plan_id=planned["plan_id"], **params)
+        def deliver(planned: steps.Summary, answer: dict[str, str] | None) -> steps.Summary:
+            given = {**get_current_context()["params"], **(answer or {})}
+            return steps.sync_deliver(*key, wiring.current_run(), plan_id=planned["plan_id"], **given)
 
-        deliver(plan())
+        planned = plan()
+        deliver(planned, ApprovePlan(task_id="approve", planned=planned, pool=wiring.POOL).output)
     return dag
 
 

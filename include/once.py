@@ -66,9 +66,12 @@ def _run_dag(dag: Any, outcome: Outcome, tell: Callable[[str], None], log: Path)
     def failed(context: Any) -> None:
         outcome.failed[f"{dag.dag_id}.{context['ti'].task_id}"] = context["exception"]
 
+    from include.approval import ApprovePlan
     from include.wiring import OnlyWhenAsked
 
     for task in dag.tasks:
+        if isinstance(task, ApprovePlan):
+            task.may_wait = False
         task.on_failure_callback = [failed]
         task.retry_policy = OnlyWhenAsked()
     began = time.monotonic()

@@ -173,34 +173,49 @@ def segment_compute(name: str, run: Run) -> Summary:
 
 
 def sync_plan(segment: str, destination: str, run: Run, *, approve: str | None) -> Summary:
-    """Work out what a sync would do, and keep it.
+    """Work out what a sync would do, and keep it; `status` is `held` where a person must look first.
 
     Raises:
-        StopSync: a guard holds the plan until a person approves it.
-        AirflowSkipException: there is no list to send.
+        AirflowSkipException: there is no list to send, or a person refused the same rows before.
     """
     from include.activate.sync import make_plan
-    from include.connect.errors import StopSync
     from include.warehouse.engine import connect
 
     settings = read_settings()
     plan = make_plan(segment, destination, settings, run, lambda: connect(settings))
     if plan.plan_id is None:
         raise AirflowSkipException(str(plan.reason))
-    if plan.status == "held" and not approve:
-        raise StopSync(
-            f"plan {plan.plan_id} is held: {plan.reason}",
-            where=plan.sync,
-            fix=f"Look at it, then trigger this DAG with approve = {plan.plan_id} within 24 h.",
+    if plan.refused and not approve:
+        raise AirflowSkipException(
+            f"{plan.refused}. To send them after all, trigger this DAG with approve = {plan.plan_id} within 24 h."
         )
     counts = {
         name: getattr(plan.counts, name) for name in ("enter", "update", "leave", "unchanged", "suppressed", "invalid")
     }
-    return {"plan_id": plan.plan_id, "status": plan.status, "reason": plan.reason, **counts}
+    return {"sync": plan.sync, "plan_id": plan.plan_id, "status": plan.status, "reason": plan.reason, **counts}
 
 
-def sync_deliver(segment: str, destination: str, run: Run, *, plan_id: str, approve: str | None) -> Summary:
+def sync_refuse(plan_id: str, by: str) -> None:
+    """Note that a person refused a held plan: the same rows are not asked about again."""
+    from include.activate.plan_book import refuse
+    from include.warehouse.engine import connect
+
+    with connect(read_settings()) as engine:
+        refuse(engine, plan_id, by, datetime.now(UTC))
+
+
+def sync_deliver(
+    segment: str, destination: str, run: Run, *, plan_id: str, approve: str | None, approved_by: str | None = None
+) -> Summary:
     """Send the plan and keep a receipt of every row.
+
+    Args:
+        segment: name of the segment.
+        destination: name of the destination.
+        run: the run.
+        plan_id: the plan that the run made.
+        approve: id of an earlier plan with the same rows, which a person approved by starting the run with it.
+        approved_by: who approved the run's own plan in Airflow.
 
     Raises:
         AirflowSkipException: outside production, where the destination does not allow writes.
@@ -217,7 +232,10 @@ def sync_deliver(segment: str, destination: str, run: Run, *, plan_id: str, appr
         # The approval names the plan a person saw; this compares it with the plan as it is now.
         result = sync(segment, destination, settings, run, open_engine, approve=approve)
     else:
-        result = apply_plan(segment, destination, plan_id, settings, run, open_engine)
+        approved = plan_id if approved_by else None
+        result = apply_plan(
+            segment, destination, plan_id, settings, run, open_engine, approve=approved, approved_by=approved_by
+        )
     if result.is_dry_run:
         raise AirflowSkipException(str(result.held))
     names = ("status", "sent", "accepted", "rejected", "deferred", "suppressed", "calls")

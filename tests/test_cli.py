@@ -111,13 +111,3 @@ def test_a_second_run_continues_and_a_home_is_not_mixed_with_another_company(sti
     assert "Write calls to destinations: 0" in second.stdout
     error = one_line_error(stitchline("run", "--people", "60"))
     assert "--people 100" in error
-
-
-@pytest.mark.long
-def test_the_demo_walks_the_whole_road_in_airflow(stitchline: Command) -> None:
-    done = stitchline("demo", "--once", "--people", "200", "--port", "0")
-    assert done.returncode == 0, done.stdout + done.stderr
-    for dag in ("ingest_stripe.load", "unify.publish", "segment_at_risk_customers.compute"):
-        assert f"{dag}: success" in done.stdout
-    assert done.stdout.count(".deliver: success") >= 3
-    assert " 0 wrong merges" in done.stdout

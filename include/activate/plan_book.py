@@ -36,6 +36,7 @@ class KeptPlan:
     counts: Counts
     content: str
     reason: str | None
+    decided_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,28 @@ def differences(engine: Engine, plan_id: str) -> int:
     return int(row["added"]) + int(row["gone"])
 
 
-def start(engine: Engine, plan: KeptPlan, now: datetime) -> None:
-    """Let the plan through: from here it alone may send for its sync."""
-    params = {"plan_id": plan.plan_id, "sync": plan.sync, "now": now}
+def refused(engine: Engine, sync: str, content: str) -> KeptPlan | None:
+    """The plan with the same rows that a person refused, if the last answer about these rows was no."""
+    rows = engine.query(
+        "SELECT * FROM activation.plans WHERE sync = @sync AND content = @content "
+        "AND status IN ('refused', 'applying', 'applied', 'rejected') ORDER BY created_at DESC LIMIT 1",
+        {"sync": sync, "content": content},
+    )
+    return _kept(rows[0]) if rows and rows[0]["status"] == "refused" else None
+
+
+def refuse(engine: Engine, plan_id: str, by: str, now: datetime) -> None:
+    """Close a held plan: a person said no."""
+    engine.execute(
+        "UPDATE activation.plans SET status = 'refused', decided_by = @by, finished_at = @now "
+        "WHERE plan_id = @plan_id AND status = 'held'",
+        {"plan_id": plan_id, "by": by, "now": now},
+    )
+
+
+def start(engine: Engine, plan: KeptPlan, by: str | None, now: datetime) -> None:
+    """Let the plan through, as `by` decided if anybody: from here it alone may send for its sync."""
+    params = {"plan_id": plan.plan_id, "sync": plan.sync, "by": by, "now": now}
     engine.atomically(
         [
             Statement(
@@ -150,7 +170,9 @@ def start(engine: Engine, plan: KeptPlan, now: datetime) -> None:
                 params,
             ),
             Statement(
-                "UPDATE activation.plans SET status = 'applying', started_at = @now WHERE plan_id = @plan_id", params
+                "UPDATE activation.plans SET status = 'applying', started_at = @now, "
+                "decided_by = CAST(@by AS STRING) WHERE plan_id = @plan_id",
+                params,
             ),
         ]
     )
@@ -231,4 +253,5 @@ def _kept(row: dict[str, Any]) -> KeptPlan:
         counts,
         row["content"] or "",
         row["reason"],
+        row["decided_by"],
     )

@@ -37,7 +37,8 @@ GROUP_BATCHES = 10
 class Plan:
     """What a sync would do, and whether it may.
 
-    `reason` is everything there is to say; `held` only why a person must look first, in a dry run too.
+    `reason` is everything there is to say; `held` only why a person must look first, in a dry run too. `refused` says
+    who looked at the very same rows before, and refused them.
     """
 
     sync: str
@@ -46,6 +47,7 @@ class Plan:
     counts: Counts
     reason: str | None = None
     held: str | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +148,13 @@ def make_plan(
         plan_book.save(engine, plan_id, name, drawing, status, reason, run, _now())
         kinds = field_kinds(engine, segment, spec, generation)
         places = _places(engine) if status == "held" and before is None else {}
+        no = plan_book.refused(engine, name, drawing.content) if status == "held" else None
     if places and destination.read_back is not None:
         reason = f"{reason}; {asyncio.run(_baseline(destination, settings, connection, kinds, places))}"
         with open_engine() as engine:
             plan_book.note(engine, plan_id, reason)
-    return Plan(name, plan_id, status, drawing.counts, reason, tripped)
+    refused = f"{no.decided_by} refused the same rows (plan {no.plan_id})" if no else None
+    return Plan(name, plan_id, status, drawing.counts, reason, tripped, refused)
 
 
 def apply_plan(
@@ -162,8 +166,11 @@ def apply_plan(
     open_engine: OpenEngine,
     *,
     approve: str | None = None,
+    approved_by: str | None = None,
 ) -> SyncResult:
     """Send a kept plan; after a crash, the rest of it. Nothing to send costs no call.
+
+    A held plan needs its own id as `approve`; `approved_by` is the person who looked at it.
 
     Raises:
         StopSync: the plan no longer holds, or too many rows were rejected.
@@ -181,7 +188,7 @@ def apply_plan(
         _still_holds(engine, plan, segment, spec, destination, run, connection)
         receipts.hand_on(engine, plan.sync)
         if plan.started_at is None:
-            plan_book.start(engine, plan, _now())
+            plan_book.start(engine, plan, approved_by, _now())
         receipts.write_unsent(engine, plan, run, _now())
         group = plan_book.pending(engine, plan, destination, 0, _group_size(destination))
         if not group:
@@ -314,6 +321,8 @@ def _still_holds(
     overtaken = (
         is_other and latest is not None and latest.started_at is not None and latest.started_at > plan.created_at
     )
+    if plan.status == "refused":
+        raise _no_longer(plan, f"{plan.decided_by} refused it")
     if plan.status == "superseded" or overtaken:
         raise _no_longer(plan, "another plan was let through since")
     if plan.status == "held" and _now() - plan.created_at > guards.HELD_FOR:

@@ -89,7 +89,7 @@ PLANS = Table(
         Column("started_at", "TIMESTAMP", "when its first rows were let through; NULL while planned or held"),
         Column("sent_to", "INT64", "position up to which rows were handed over to be sent; NULL while none was"),
         Column("finished_at", "TIMESTAMP", "when the plan was closed; NULL before"),
-        Column("status", "STRING", "planned, held, dry_run, applying, applied, rejected or superseded"),
+        Column("status", "STRING", "planned, held, refused, dry_run, applying, applied, rejected or superseded"),
         Column("enter", "INT64", "people to add"),
         Column("update", "INT64", "people whose fields changed"),
         Column("leave", "INT64", "people to remove"),
@@ -101,6 +101,7 @@ PLANS = Table(
         Column("holding", "INT64", "rows the destination held because of us when the plan was made"),
         Column("reason", "STRING", "why it was held or not sent"),
         Column("content", "STRING", "hash of the rows to send: equal content, equal calls"),
+        Column("decided_by", "STRING", "who approved or refused it in Airflow; NULL where nobody was asked there"),
     ),
     "One row per plan; the summary stays when the rows are dropped.",
 )

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from small_warehouse import SmallWarehouse, person
 
+from include.activate import plan_book
 from include.activate.destination import Destination
 from include.activate.guards import tripped
 from include.activate.header import Guards
@@ -131,3 +132,38 @@ def test_a_held_plan_expires_after_a_day(warehouse: SmallWarehouse, contacts: De
     with pytest.raises(StopSync, match="waited for more than 24 h"):
         apply_plan(segment, contacts, str(held.plan_id), warehouse.settings, run, warehouse.open, approve=held.plan_id)
     assert vendor.calls == []
+
+
+def test_rows_a_person_refused_are_not_asked_about_again(
+    warehouse: SmallWarehouse, contacts: Destination, vendor: Any
+) -> None:
+    warehouse.publish([person(n) for n in range(3)])
+    segment = warehouse.segment(SYNC)
+    warehouse.compute(segment)
+    held = make_plan(segment, contacts, warehouse.settings, warehouse.run(), warehouse.open)
+    assert (held.status, held.refused) == ("held", None)
+    with warehouse.open() as engine:
+        plan_book.refuse(engine, str(held.plan_id), "Mia", datetime.now(UTC))
+    again = make_plan(segment, contacts, warehouse.settings, warehouse.run(0.1), warehouse.open)
+    assert again.refused == f"Mia refused the same rows (plan {held.plan_id})"
+    run = warehouse.run()
+    with pytest.raises(StopSync, match="Mia refused it"):
+        apply_plan(segment, contacts, str(held.plan_id), warehouse.settings, run, warehouse.open, approve=held.plan_id)
+    warehouse.publish([person(n) for n in range(4)], days=0.2)
+    warehouse.compute(segment, 0.2)
+    other = make_plan(segment, contacts, warehouse.settings, warehouse.run(0.2), warehouse.open)
+    assert (other.status, other.refused) == ("held", None)
+    assert vendor.calls == []
+
+
+def test_who_approved_is_kept_with_the_plan(warehouse: SmallWarehouse, contacts: Destination, vendor: Any) -> None:
+    warehouse.publish([person(n) for n in range(3)])
+    segment = warehouse.segment(SYNC)
+    warehouse.compute(segment)
+    held = str(make_plan(segment, contacts, warehouse.settings, warehouse.run(), warehouse.open).plan_id)
+    run = warehouse.run()
+    apply_plan(segment, contacts, held, warehouse.settings, run, warehouse.open, approve=held, approved_by="Mia")
+    assert warehouse.rows("SELECT status, decided_by FROM activation.plans") == [
+        {"status": "applied", "decided_by": "Mia"}
+    ]
+    assert len(vendor.flagged()) == 3

@@ -16,6 +16,7 @@ from airflow.sdk._shared.listeners.spec import taskinstance
 from airflow.sdk.api.datamodels._generated import TaskInstanceState
 
 from include.connect.errors import FixCredentials
+from include.notify.task import task_seen
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -86,10 +87,10 @@ def test_without_the_connection_the_failure_is_kept_all_the_same(hook, store, ca
 
 
 def test_a_mapped_task_is_known_by_its_label(plugin, settings) -> None:
-    one = plugin.task_seen(task_instance("failed", map_index=3, rendered_map_index="members"), settings)
+    one = task_seen(task_instance("failed", map_index=3, rendered_map_index="members"), settings)
     assert one.task == "ingest_mailchimp.pull[members]"
     assert one.log_url.endswith("/tasks/pull/mapped/3")
-    assert plugin.task_seen(task_instance("failed", map_index=0), settings).task == "ingest_mailchimp.pull[0]"
+    assert task_seen(task_instance("failed", map_index=0), settings).task == "ingest_mailchimp.pull[0]"
 
 
 def test_what_goes_wrong_in_the_listener_stays_there(hook, monkeypatch, caplog) -> None:
