@@ -296,6 +296,27 @@ def sync_plan(segment: str, destination: str) -> None:
         raise typer.Exit(HELD)
 
 
+@sync_app.command("verify")
+def sync_verify(segment: str, destination: str) -> None:
+    """Read a destination back and compare it with what it accepted; nothing is changed there."""
+    from include.activate.read_back import verify
+    from include.activate.segment import get_segment
+    from include.destinations import get_destination
+    from include.warehouse.engine import connect
+
+    settings = _settings(None)
+    run = _now(f"verify_{segment}")
+    found = verify(get_segment(segment), get_destination(destination), settings, run, lambda: connect(settings))
+    for one in found:
+        out.print(
+            f"{one.sync}: {one.place} should hold {one.expected} people from us; {one.missing} are gone, "
+            f"{one.others} others are there",
+            soft_wrap=True,
+        )
+    if not found:
+        out.print("nothing of this sync is at the destination")
+
+
 def _home(home: Path | None) -> Path:
     """The folder of this command, which later settings follow."""
     root = (home or read_settings().home).resolve()

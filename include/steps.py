@@ -242,6 +242,25 @@ def sync_deliver(
     return {name: getattr(result, name) for name in names}
 
 
+def sync_verify(segment: str, destination: str, run: Run) -> Summary:
+    """Read a destination back: how many people it should hold because of us, how many are gone, how many are others.
+
+    Raises:
+        AirflowSkipException: nothing of this sync is there yet.
+        StopSync: far more is gone than people take away by hand.
+    """
+    from include.activate.read_back import verify
+    from include.activate.segment import get_segment
+    from include.destinations import get_destination
+    from include.warehouse.engine import connect
+
+    settings = read_settings()
+    found = verify(get_segment(segment), get_destination(destination), settings, run, lambda: connect(settings))
+    if not found:
+        raise AirflowSkipException("nothing of this sync is at the destination")
+    return {name: sum(getattr(one, name) for one in found) for name in ("expected", "missing", "others")}
+
+
 def _kind(value: str) -> Any:
     from typing import get_args
 

@@ -98,6 +98,11 @@ def segment_asset(segment: str) -> Asset:
     return _asset(f"segments/{segment}")
 
 
+def drift_asset() -> Asset:
+    """Destinations were read back."""
+    return _asset("activation/drift")
+
+
 def _asset(path: str) -> Asset:
     # For a scheme that does not start with x-, Airflow loads every provider to look for its owner, at each parse.
     return Asset(name=f"stitchline://{path}", uri=f"x-stitchline://{path}", group="stitchline")

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from include.activate import guards, plan_book, receipts
 from include.activate.deliver import Delivery
-from include.activate.destination import Destination, FieldKind, Target
+from include.activate.destination import Destination, FieldKind
 from include.activate.header import SyncSpec
 from include.activate.plan import Counts, Drawing, draw, field_kinds, no_list, sync_id
 from include.activate.plan_book import KeptPlan
+from include.activate.read_back import baseline, open_session, wanted_in
 from include.activate.segment import Segment, get_segment
 from include.activate.tables import ensure_tables
 from include.connect.connection import Connection, read_connection
 from include.connect.errors import FixSettings, StopSync
-from include.destinations import api_of, get_destination
+from include.destinations import get_destination
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Engine
-
-if TYPE_CHECKING:
-    from include.connect.http import Session
 
 OpenEngine = Callable[[], AbstractContextManager[Engine]]
 Status = Literal["applied", "unchanged", "held", "dry_run"]
@@ -146,11 +144,10 @@ def make_plan(
         status: Literal["planned", "held", "dry_run"] = "dry_run" if dry else "held" if tripped else "planned"
         reason = "; ".join(part for part in (dry, tripped) if part) or None
         plan_book.save(engine, plan_id, name, drawing, status, reason, run, _now())
-        kinds = field_kinds(engine, segment, spec, generation)
-        places = _places(engine) if status == "held" and before is None else {}
+        places = wanted_in(engine) if status == "held" and before is None else {}
         no = plan_book.refused(engine, name, drawing.content) if status == "held" else None
     if places and destination.read_back is not None:
-        reason = f"{reason}; {asyncio.run(_baseline(destination, settings, connection, kinds, places))}"
+        reason = f"{reason}; {asyncio.run(baseline(destination, settings, connection, places))}"
         with open_engine() as engine:
             plan_book.note(engine, plan_id, reason)
     refused = f"{no.decided_by} refused the same rows (plan {no.plan_id})" if no else None
@@ -214,7 +211,7 @@ async def _send_all(
     open_engine: OpenEngine,
 ) -> tuple[Delivery, int]:
     """Send group after group; between two, the warehouse is open just long enough to write and to read on."""
-    async with _session(destination, settings, connection) as session:
+    async with open_session(destination, settings, connection) as session:
         delivery = Delivery(session, destination, kinds, connection.extra)
         while group and delivery.trouble is None:
             handles = await delivery.prepare(group)
@@ -249,36 +246,6 @@ def _replaced(engine: Engine, plan: KeptPlan, handles: dict[str, str]) -> StopSy
         where=plan.sync,
         fix="The next run plans to send everybody again; approve it where it is held, or take the sync off the list.",
     )
-
-
-@asynccontextmanager
-async def _session(destination: Destination, settings: Settings, connection: Connection) -> AsyncIterator[Session]:
-    from include.connect.http import Session
-    from include.state.store import Store
-
-    writable = connection.allows_writes(settings.env)
-    with Store.open(settings) as store:
-        async with Session(api_of(destination), connection, store, writable=writable) as session:
-            yield session
-
-
-async def _baseline(
-    destination: Destination,
-    settings: Settings,
-    connection: Connection,
-    kinds: dict[str, FieldKind],
-    places: dict[str, set[str]],
-) -> str:
-    """What the destination holds before our first sync, in words for who approves it."""
-    if destination.read_back is None:
-        return ""
-    there = ours = 0
-    async with _session(destination, settings, connection) as session:
-        for place, wanted in places.items():
-            held = await destination.read_back(session, Target(*destination.parted(place), kinds, connection.extra))
-            there += len(held)
-            ours += len(held & wanted)
-    return f"the destination holds {there} already, {ours} of them on the list"
 
 
 def _resolved(segment: Segment | str, destination: Destination | str) -> tuple[Segment, Destination, SyncSpec]:
@@ -401,13 +368,6 @@ def _dry_reason(connection: Connection, settings: Settings, asked: bool) -> str 
     if not connection.allows_writes(settings.env):
         return f"dry run: connection {connection.id} does not list {settings.env} in allow_writes_in"
     return None
-
-
-def _places(engine: Engine) -> dict[str, set[str]]:
-    places: dict[str, set[str]] = {}
-    for row in engine.query("SELECT place, address FROM scratch.plan_rows WHERE operation = 'enter'"):
-        places.setdefault(row["place"], set()).add(row["address"])
-    return places
 
 
 def _group_size(destination: Destination) -> int:

@@ -137,7 +137,21 @@ PLACES = Table(
     "Which list or tag of the vendor a place is; another id under the same name holds nobody of ours.",
 )
 
-ALL = (MEMBERSHIPS, RUNS, STATE, RECEIPTS, PLANS, PLAN_ROWS, PLACES)
+DRIFT = Table(
+    "activation.drift",
+    (
+        Column("checked_at", "TIMESTAMP", "when the destination was read back"),
+        Column("run_id", "STRING", "run that did so"),
+        Column("sync", "STRING", "<segment>__<destination>"),
+        Column("place", "STRING", "where in the destination: a property, a tag, `<list id>/<tag>`"),
+        Column("expected", "INT64", "people it accepted from us and should hold"),
+        Column("missing", "INT64", "how many of them it does not hold"),
+        Column("others", "INT64", "how many it holds that are not ours"),
+    ),
+    "What destinations held, against what they had accepted.",
+)
+
+ALL = (MEMBERSHIPS, RUNS, STATE, RECEIPTS, PLANS, PLAN_ROWS, PLACES, DRIFT)
 
 
 def ensure_tables(engine: Engine) -> None:

@@ -55,6 +55,7 @@ THE_ENGINES = (
     "test_a_failing_vendor",
     "test_a_killed_sync",
     "test_a_row_the_vendor_refuses",
+    "test_what_was_taken_away",
     "test_without_permission",
 )
 

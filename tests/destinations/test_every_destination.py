@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from seen import SEEN
 
-from include.connect.errors import RetryLater, StopSync
+from include.activate.read_back import verify
+from include.connect.errors import FixSettings, RetryLater, StopSync
 from include.destinations import all_destinations
 
 if TYPE_CHECKING:
@@ -170,3 +171,30 @@ def test_a_first_sync_that_waits_reads_and_writes_nothing(bench: Bench) -> None:
     assert held.held == f"first sync of this list: 3 people enter{known}"
     assert bench.stats()["writes"] == 0
     assert bench.send(segment, approve=held.plan_id).accepted == 3
+
+
+def test_what_was_taken_away_by_hand_is_told_and_nothing_is_changed(bench: Bench) -> None:
+    people = bench.everybody[:6]
+    segment = bench.publish(people)
+    bench.send(segment)
+    settings, run, opened = bench.warehouse.settings, bench.warehouse.run(bench.days), bench.warehouse.open
+    if bench.destination.read_back is None:
+        with pytest.raises(FixSettings, match="cannot be read back"):
+            verify(segment, bench.destination, settings, run, opened)
+        return
+    [calm] = verify(segment, bench.destination, settings, run, opened)
+    assert (calm.expected, calm.missing, calm.others) == (6, 0, 0)
+    # Seen from here, one whom we forgot was put there by hand, and one who is nobody was taken away.
+    with bench.warehouse.open() as engine:
+        here, gone = bench.addresses(people[:1]).pop(), bench.addresses(bench.everybody[10:11]).pop()
+        engine.execute(f"UPDATE activation.state SET address = '{gone}' WHERE address = '{here}'")
+    bench.simulator.reset_stats()
+    [drift] = verify(segment, bench.destination, settings, run, opened)
+    assert (drift.expected, drift.missing, drift.others) == (6, 1, 1)
+    assert bench.stats()["writes"] == 0
+    with bench.warehouse.open() as engine:
+        engine.execute(f"UPDATE activation.state SET address = CONCAT('no', address) WHERE address != '{gone}'")
+    with pytest.raises(StopSync, match="6 of 6 people sent to"):
+        verify(segment, bench.destination, settings, run, opened)
+    kept = bench.warehouse.rows("SELECT expected, missing, others FROM activation.drift ORDER BY checked_at")
+    assert [tuple(row.values()) for row in kept] == [(6, 0, 0), (6, 1, 1), (6, 6, 6)]

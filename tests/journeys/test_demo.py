@@ -19,7 +19,7 @@ from include.connect.errors import RetryLater
 from include.settings import ROOT, Settings
 from include.warehouse.engine import connect
 
-SYNC = "at_risk_customers__hubspot_contact"
+SYNC = "at_risk_customers__mailchimp_tag"
 DAG = f"sync_{SYNC}"
 STRANGERS = 60
 SECONDS = 900
