@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,8 @@ SYNC = "at_risk_customers__mailchimp_tag"
 DAG = f"sync_{SYNC}"
 STRANGERS = 60
 SECONDS = 900
+BEAT = timedelta(seconds=5)
+"""Between two heartbeats of the scheduler; in each turn it hears of what workers ended."""
 T = TypeVar("T")
 
 
@@ -79,8 +82,13 @@ class Asking(AirflowApi):
         return next(run for run in self.runs() if run.run_id == run_id)
 
     def question(self, run: RunState) -> dict[str, Any]:
-        """What the person is asked, once the run waits for it."""
+        """What the person is asked, once the run waits for it and the scheduler knows.
+
+        An answer that comes before the scheduler heard of the waiting, faster than any person's, is lost in Airflow.
+        """
         _eventually(lambda: self._states(run).get("approve") == "awaiting_input", f"{run.run_id} asks")
+        asked = datetime.now(UTC)
+        _eventually(lambda: self._beat() > asked + BEAT, "the scheduler beats")
         found: dict[str, Any] = self._get(self._path(run))
         return found
 
@@ -95,6 +103,10 @@ class Asking(AirflowApi):
             return self._states(run) if now.is_finished else {}
 
         return _eventually(over, f"{run.run_id} ends")
+
+    def _beat(self) -> datetime:
+        health = self._get("/api/v2/monitor/health")
+        return datetime.fromisoformat(health["scheduler"]["latest_scheduler_heartbeat"])
 
     def _states(self, run: RunState) -> dict[str, str]:
         found: list[TaskState] = self.tasks([run])
