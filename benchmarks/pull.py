@@ -126,7 +126,7 @@ def _python(way: str) -> str:
 def _turn(way: str, python: str, url: str, records: int) -> Turn:
     with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as home:
         took = _run(way, python, url, Path(home), records)
-        return Turn(**took, wrong=_wrong(way, Path(home, "way"), records))
+        return Turn(**took, wrong=shortfall(way, Path(home, "way"), records))
 
 
 def _run(way: str, python: str, url: str, home: Path, records: int) -> dict[str, float]:
@@ -144,7 +144,7 @@ def _run(way: str, python: str, url: str, home: Path, records: int) -> dict[str,
     return took
 
 
-def _wrong(way: str, folder: Path, records: int) -> str:
+def shortfall(way: str, folder: Path, records: int) -> str:
     """What is wrong with the records delivered; "all delivered" where nothing is."""
     if way in TABLES:
         table, key = TABLES[way]
