@@ -56,7 +56,7 @@ def pull(
     records: Annotated[int, typer.Option(help="records the API holds")] = 200_000,
     repeats: Annotated[int, typer.Option(help="turns of each way, interleaved; medians are told")] = 3,
     ways: Annotated[str, typer.Option(help="which, separated by semicolons; all if empty")] = "",
-    rate: Annotated[int, typer.Option(help="calls a second that the paced API permits; 0 leaves it out")] = 50,
+    rate: Annotated[int, typer.Option(help="calls a second that the paced API permits; 0 leaves it out")] = 25,
     seconds: Annotated[int, typer.Option(help="how long the paced pull takes")] = 30,
 ) -> None:
     """One API's records: ours, dlt, airbyte-cdk, a Singer tap and a bare socket; and how near a paced pull comes."""
