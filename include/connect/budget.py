@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 300.0
 """A killed holder's connection frees itself after this; longer than any single call may take."""
-JITTER_SECONDS = 0.03
+JITTER_SECONDS = 0.045
 """Calls reach the vendor a little late, each by another while: what is allowed in a second is spread over this much
 more, or a late call and the punctual ones after it would be one too many."""
 STEADY_SHARE = 0.95
