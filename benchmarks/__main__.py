@@ -51,5 +51,24 @@ def collector(
         typer.echo(f"median {name}: {turn.requests_per_second:,.0f} requests/s, p99 {turn.p99_milliseconds:.1f} ms")
 
 
+@app.command()
+def pull(
+    records: Annotated[int, typer.Option(help="records the API holds")] = 200_000,
+    repeats: Annotated[int, typer.Option(help="turns of each way, interleaved; medians are told")] = 3,
+    ways: Annotated[str, typer.Option(help="which, separated by semicolons; all if empty")] = "",
+    rate: Annotated[int, typer.Option(help="calls a second that the paced API permits; 0 leaves it out")] = 25,
+    seconds: Annotated[int, typer.Option(help="how long the paced pull takes")] = 30,
+) -> None:
+    """One API's records: ours, dlt, airbyte-cdk, a Singer tap and a bare socket; and how near a paced pull comes."""
+    from benchmarks.pull import WAYS, measure, pace, told
+
+    chosen = ways.split(";") if ways else list(WAYS)
+    for name, turn in (measure(records, repeats, chosen, typer.echo) if repeats else {}).items():
+        typer.echo(f"median {name}: {told(turn, records)}")
+    if rate:
+        found = pace(rate, seconds)
+        typer.echo(f"{found.calls:,} calls at {rate} a second: {100 * found.share:.1f}% of it, {found.refused} refused")
+
+
 if __name__ == "__main__":
     app()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import math
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,10 +17,10 @@ import duckdb
 import typer
 
 from benchmarks import graphs
+from benchmarks.peers import environment, uv
 from include.settings import ROOT
 
 identity_app = typer.Typer(no_args_is_help=True, help=__doc__)
-ENVIRONMENT = ROOT / ".stitchline" / "benchmark-peers"
 PEERS = ("splink==5.0.0", "scipy==1.17.1", f"duckdb=={importlib.metadata.version('duckdb')}")
 WAYS = ("ours", "splink", "scipy", "least label", "relabelled edges")
 Seconds = Annotated[float, typer.Option(help="after which a way is stopped")]
@@ -58,16 +57,16 @@ def components(
     memory: Memory = "",
 ) -> None:
     """Connected components of one graph: ours in SQL, Splink's clustering, scipy, and the loops everybody writes."""
-    _install_peers()
+    python = str(environment("identity", PEERS))
     with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as folder:
         file, truth = Path(folder, "edges.parquet"), Path(folder, "truth.parquet")
         nodes = graphs.write(graphs.company(edges), file)
         typer.echo(f"{edges:,} edges between {nodes:,} nodes; 2 log2(n) = {2 * math.log2(nodes):.0f}")
-        _cluster("scipy", file, truth, None, seconds * 10, "")
+        _cluster("scipy", python, file, truth, None, seconds * 10, "")
         seen: dict[str, list[Found]] = {way: [] for way in ways.split(",")}
         for _ in range(repeats):
             for way, turns in seen.items():
-                turns.append(_cluster(way, file, Path(folder, "answer.parquet"), truth, seconds, memory))
+                turns.append(_cluster(way, python, file, Path(folder, "answer.parquet"), truth, seconds, memory))
                 typer.echo(f"{way}: {turns[-1]}")
         for way, turns in seen.items():
             middle = [statistics.median(getattr(turn, name) for turn in turns) for name in ("seconds", "processor")]
@@ -81,7 +80,7 @@ def shapes(
     seconds: Seconds = 60,
 ) -> None:
     """The shapes that break approximate methods: chains in five orders, stars, a tree, a grid."""
-    _install_peers()
+    python = str(environment("identity", PEERS))
     with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as folder:
         file, truth = Path(folder, "edges.parquet"), Path(folder, "truth.parquet")
         for shape, make in graphs.SHAPES.items():
@@ -90,14 +89,14 @@ def shapes(
                 f"COPY (SELECT DISTINCT UNNEST([a, b]) AS node, 0 AS label FROM '{file}') TO '{truth}' (FORMAT parquet)"
             )
             for way in ways.split(","):
-                found = _cluster(way, file, Path(folder, "answer.parquet"), truth, seconds, "")
+                found = _cluster(way, python, file, Path(folder, "answer.parquet"), truth, seconds, "")
                 typer.echo(f"{shape}, {way}: {found}")
 
 
-def _cluster(way: str, edges: Path, answer: Path, truth: Path | None, seconds: float, memory: str) -> Found:
+def _cluster(way: str, peers: str, edges: Path, answer: Path, truth: Path | None, seconds: float, memory: str) -> Found:
     """Run one way in a process of its own and compare its labels with the truth."""
     answer.unlink(missing_ok=True)
-    python = sys.executable if way == "ours" else str(ENVIRONMENT / "bin" / "python")
+    python = sys.executable if way == "ours" else peers
     script = ["-m", "benchmarks.clustering"] if way == "ours" else [str(Path(__file__).with_name("clustering.py"))]
     command = [python, *script, way, str(edges), str(answer), memory, str(seconds)]
     try:
@@ -124,17 +123,6 @@ def _cluster(way: str, edges: Path, answer: Path, truth: Path | None, seconds: f
         said["is_finished"],
         wrong,
     )
-
-
-def _install_peers() -> None:
-    """Make the peers' environment, once: their versions are no business of ours."""
-    wanted, noted = "\n".join(PEERS), ENVIRONMENT / "installed"
-    if noted.exists() and noted.read_text() == wanted:
-        return
-    subprocess.run([uv(), "venv", "-q", "--clear", "--python", sys.executable, str(ENVIRONMENT)], check=True)
-    python = str(ENVIRONMENT / "bin" / "python")
-    subprocess.run([uv(), "pip", "install", "-q", "--python", python, *PEERS], check=True)
-    noted.write_text(wanted)
 
 
 @identity_app.command()
@@ -175,8 +163,3 @@ def names() -> None:
     with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as folder:
         for name, found in measure(sys.executable, uv(), Path(folder)).items():
             typer.echo(f"{name}: {found}")
-
-
-def uv() -> str:
-    """Where uv is: on the path, or as the Makefile fetches it."""
-    return shutil.which("uv") or str(ROOT / ".venv-tools" / "bin" / "uv")

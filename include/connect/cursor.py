@@ -17,16 +17,15 @@ def instant(value: object) -> datetime | None:
     if isinstance(value, bool) or value is None:
         return None
     try:
-        if isinstance(value, str) and value.isdecimal():
-            value = int(value)
-        elif isinstance(value, str) and (milliseconds := DOT_NET.fullmatch(value)):
-            return datetime.fromtimestamp(int(milliseconds[1]) / 1000, UTC)
-        if isinstance(value, int | float):
-            return datetime.fromtimestamp(value / 1000 if abs(value) >= MILLISECONDS_FROM else value, UTC)
-        if not isinstance(value, str):
+        if isinstance(value, str) and not value.isdecimal():
+            if value[:1] == "/" and (milliseconds := DOT_NET.fullmatch(value)):
+                return datetime.fromtimestamp(int(milliseconds[1]) / 1000, UTC)
+            at = datetime.fromisoformat(value)
+            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        if not isinstance(value, str | int | float):
             return None
-        at = datetime.fromisoformat(value)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        number = int(value) if isinstance(value, str) else value
+        return datetime.fromtimestamp(number / 1000 if abs(number) >= MILLISECONDS_FROM else number, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
+from msgspec import Raw
 
 from include.connect.errors import RetryLater
 from include.connect.http import Session
@@ -253,25 +254,25 @@ class Listing:
 
     async def pages(self, token: str | None = None) -> AsyncIterator[tuple[Body, str | None]]:
         """Each page that counts, with the token of the page after it."""
-        seen = b""
+        seen: Raw | bytes | None = None
         repeats = steps_back = 0
         while True:
             body = await self._fetch(token)
             if body is None:
                 return
             step = self.paging.after(token, body, self.key_of)
-            if (not body.is_empty and body.digest == seen) or (step.token is not None and step.token == token):
+            if (not body.is_empty and body.text == seen) or (step.token is not None and step.token == token):
                 repeats += 1
                 await self.session.back_off(repeats, "the vendor sent the same page again", self.label)
                 continue
             repeats = 0
             if step.is_accepted:
-                seen, steps_back = body.digest, 0
+                seen, steps_back = body.text, 0
                 yield body, step.token
                 if step.token is None:
                     return
             else:
-                seen, steps_back = b"", steps_back + 1
+                seen, steps_back = None, steps_back + 1
                 if steps_back > STEPS_BACK:
                     raise RetryLater(
                         "the list changes faster than it can be read",

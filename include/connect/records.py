@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from operator import attrgetter
@@ -29,16 +28,16 @@ class Throttled(BrokenAnswer):
 
 
 class Body:
-    """One decoded page."""
+    """One decoded page; `text` is the vendor's list as it came, by which a page sent twice is known."""
 
-    __slots__ = ("_top", "digest", "records", "rejected")
+    __slots__ = ("_top", "records", "rejected", "text")
 
     def __init__(
-        self, records: list[Raw | bytes], rejected: list[tuple[bytes, str]], top: dict[str, Any], digest: bytes
+        self, records: list[Raw | bytes], rejected: list[tuple[bytes, str]], top: dict[str, Any], text: Raw | bytes
     ) -> None:
         self.records = records
         self.rejected = rejected
-        self.digest = digest
+        self.text = text
         self._top = top
 
     @property
@@ -69,10 +68,11 @@ def decode_page(data: bytes, path: str) -> Body:
     try:
         if not data.isascii():
             data.decode()
-        top: dict[str, Any] = _top_decoder.decode(data) if path else {}
+        top: dict[str, Any] = {}
         inner: Any = Raw(data)
         for name in path.split(".") if path else ():
-            inner = _top_decoder.decode(inner).get(name)
+            members = _top_decoder.decode(inner)
+            top, inner = top or members, members.get(name)
             if inner is None:
                 raise BrokenAnswer(f"the answer has no list at {path}")
         raws = _list_decoder.decode(inner) or []
@@ -81,7 +81,7 @@ def decode_page(data: bytes, path: str) -> Body:
     records: list[Raw | bytes] = list(raws)
     if b"\n" in data or b"\r" in data:
         records = [_on_one_line(record) for record in raws]
-    return Body(records, [], top, hashlib.blake2b(inner, digest_size=16).digest())
+    return Body(records, [], top, inner)
 
 
 def _on_one_line(record: Raw) -> bytes:
@@ -111,7 +111,7 @@ def _decode_leniently(data: bytes, path: str) -> Body:
         except ValueError:
             rejected.append((json.dumps(record).encode(), "holds text or numbers that JSON cannot carry"))
     top = top if isinstance(top, dict) else {}
-    return Body(records, rejected, top, hashlib.blake2b(data, digest_size=16).digest())
+    return Body(records, rejected, top, data)
 
 
 class Lifted(NamedTuple):
@@ -141,6 +141,8 @@ class Lifter:
             values = self._values(self._decoder.decode(record))
         except (msgspec.ValidationError, AttributeError):
             return self._lift_odd(record)
+        if self._parts == 1 and type(values[0]) is str and values[0]:
+            return Lifted(values[0], values[1] if self._cursor else None, "")
         return self._lifted(values[: self._parts], values[self._parts] if self._cursor else None)
 
     def _lift_odd(self, record: Raw | bytes) -> Lifted:

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from include.connect.auth import BearerAuth
-from include.connect.budget import CIRCUIT_THRESHOLD
+from include.connect.budget import CIRCUIT_THRESHOLD, JITTER_SECONDS, Gate
 from include.connect.connection import Connection
 from include.connect.errors import FixCredentials, FixSettings, RetryLater, StopSync
 from include.connect.http import CallRefused, Session
@@ -270,6 +270,24 @@ def test_two_sessions_share_the_rate_of_an_account(
     most = max(sum(start <= moment < start + 9.999 for moment in at) for start in at)
     assert len(at) == 80
     assert 15 <= most <= 20
+
+
+@pytest.mark.parametrize("rate", [Rate(10), Rate(25), Rate(50), Rate(100, seconds=10), Rate(60, seconds=60)])
+def test_calls_use_nearly_all_of_a_rate_and_late_ones_are_not_one_too_many(
+    store: Store, clock: Any, rate: Rate
+) -> None:
+    gate, rng, reached = Gate(store, "acme/main", "acme.example", clock), random.Random(7), []
+
+    async def run() -> None:
+        for _ in range(4 * int(rate.limit)):
+            async with gate.passing(rate, clock.at + 900):
+                reached.append(clock.at + rng.uniform(0, JITTER_SECONDS))
+
+    asyncio.run(run())
+    reached.sort()
+    permitted = int(rate.limit)
+    assert all(late - early >= rate.seconds for early, late in zip(reached, reached[permitted:], strict=False))
+    assert (len(reached) - 1) / (reached[-1] - reached[0]) >= 0.95 * rate.limit / rate.seconds
 
 
 def test_a_plan_with_another_limit_is_one_field_of_the_connection(vendor: Vendor, store: Store, clock: Any) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.identity import uv
 from benchmarks.names import Named, attach, measure
+from benchmarks.peers import uv
 from include.simulate.names import FIRST_NAMES, LAST_NAMES
 
 
