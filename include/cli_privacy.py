@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from include.privacy.erase import Erasure
+    from include.privacy.request import Erasure
 
 privacy_app = typer.Typer(no_args_is_help=True, help="Privacy: erase a person.")
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -28,7 +28,7 @@ def privacy_erase(
     """
     from include import steps
     from include.cli import _now, _settings
-    from include.privacy.erase import request
+    from include.privacy.request import request
     from include.warehouse.engine import connect
 
     settings = _settings(None)

@@ -179,7 +179,7 @@ def unify_publish(run: Run) -> Summary:
 
 def erase_request(kind: str | None, value: str, run: Run) -> Summary:
     """Write down that a person is to be erased; the next unify does it."""
-    from include.privacy.erase import request
+    from include.privacy.request import request
     from include.warehouse.engine import connect
 
     settings = read_settings()

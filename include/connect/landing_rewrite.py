@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ def take_out(
     stream: str,
     run_id: str,
     keys: Collection[str],
-    texts: Collection[str],
+    is_theirs: Callable[[str], bool],
     erasure_id: str,
     now: datetime,
 ) -> int:
@@ -48,7 +48,7 @@ def take_out(
         stream: stream of the source.
         run_id: the run.
         keys: `_key` of the records that go.
-        texts: lower-case words; what could not be landed as a record goes when it holds one of them.
+        is_theirs: whether a text goes that could not be landed as a record.
         erasure_id: noted in the manifest, beside the hashes and counts of each file before and after.
         now: when.
 
@@ -62,16 +62,14 @@ def take_out(
     manifest = msgspec.json.decode(files.read(f"{folder}/{MANIFEST}"), type=Manifest)
     wanted = frozenset(keys)
 
-    def is_theirs(line: bytes) -> bool:
+    def goes(line: bytes) -> bool:
         return msgspec.json.decode(line, type=_Keyed).key in wanted
 
-    def names_them(line: bytes) -> bool:
-        text = msgspec.json.decode(line, type=_Text).text.lower()
-        return any(word in text for word in texts)
+    def goes_as_text(line: bytes) -> bool:
+        return is_theirs(msgspec.json.decode(line, type=_Text).text)
 
-    parts, rewrites = _without(files, manifest.parts, is_theirs, erasure_id, now)
-    rejected, more = _without(files, manifest.rejected, names_them, erasure_id, now) if texts else ([], [])
-    rejected = rejected if texts else manifest.rejected
+    parts, rewrites = _without(files, manifest.parts, goes, erasure_id, now)
+    rejected, more = _without(files, manifest.rejected, goes_as_text, erasure_id, now)
     if rewrites or more:
         manifest = structs.replace(
             manifest,
@@ -88,16 +86,6 @@ def take_out(
         if leftover not in named:
             files.remove(leftover)
     return sum(each["records_before"] - each["records_after"] for each in (*rewrites, *more))
-
-
-def rejecting_runs(root: str) -> Iterator[tuple[str, str, str, str]]:
-    """(source, account, stream, run id) of every landing that put something aside as no record."""
-    files = Files(root)
-    for path in files.below(""):
-        if path.endswith(f"/{MANIFEST}"):
-            manifest = msgspec.json.decode(files.read(path), type=Manifest)
-            if manifest.rejected:
-                yield manifest.source, manifest.account, manifest.stream, manifest.run_id
 
 
 def _folder(files: Files, folder: str, run_id: str) -> str | None:

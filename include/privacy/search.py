@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from include.privacy.salt import digest
 from include.privacy.trace import WINDOW, carried, mentioned, number, typed, unstaged
 from include.run import Run
 from include.settings import Settings
-from include.warehouse.engine import Engine
+from include.warehouse.engine import Engine, Statement
 from include.warehouse.identity.hashed import hashes_of
 from include.warehouse.identity.kinds import KINDS, Role
 from include.warehouse.models import BEGINNING, clock, published, staging_models, window
@@ -21,11 +22,6 @@ NONE = (
     "FROM (SELECT 1 AS one) AS n WHERE FALSE"
 )
 MOST_ROUNDS = 20
-
-
-def digest(kind: str, value: str) -> str:
-    """GoogleSQL of the salted hash of an identifier."""
-    return f"TO_HEX(SHA256(CONCAT(@salt, ':', {kind}, ':', {value})))"
 
 
 def find_records(engine: Engine, settings: Settings, run: Run, salt: str, seq_from: int, seq_to: int) -> None:
@@ -122,3 +118,21 @@ def _judge(engine: Engine, space: str, params: Mapping[str, Any]) -> None:
         LEFT JOIN scratch.nobodys AS b ON b.kind = c.kind AND b.value = c.value
         LEFT JOIN scratch.known AS k ON k.kind = c.kind AND k.value = c.value
         WHERE d.kind IS NULL AND b.kind IS NULL AND k.kind IS NULL""")
+
+
+def write_down(run: Run) -> Sequence[Statement]:
+    """Keep the tombstones and records that were found; twice changes nothing."""
+    return [
+        Statement(
+            "INSERT INTO ops.tombstones (kind, digest, erasure_id, created_at) "
+            "SELECT DISTINCT t.kind, t.digest, t.erasure_id, @as_of FROM scratch.tombstones AS t WHERE NOT EXISTS ("
+            "SELECT 1 FROM ops.tombstones AS o WHERE o.kind = t.kind AND o.digest = t.digest)",
+            {"as_of": run.as_of},
+        ),
+        Statement(
+            "INSERT INTO ops.erasing (erasure_id, place, account, run_id, record_key) "
+            "SELECT erasure_id, place, account, run_id, record_key FROM scratch.erasing AS t WHERE NOT EXISTS ("
+            "SELECT 1 FROM ops.erasing AS o WHERE o.place = t.place AND o.account = t.account "
+            "AND o.run_id = t.run_id AND o.record_key = t.record_key)"
+        ),
+    ]

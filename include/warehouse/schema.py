@@ -113,7 +113,26 @@ ERASING = Table(
     "Records that are to go from raw and landing; empty as soon as they are gone.",
 )
 
-OPS = (LOADS, STAGED, PUBLISHED, ERASURES, TOMBSTONES, ERASING)
+ERASED_LINKS = Table(
+    "ops.erased_links",
+    (
+        Column("erasure_id", "STRING", "the erasure that it belongs to"),
+        Column("left_kind", "STRING", "kind of one identifier"),
+        Column("left_value", "STRING", "one identifier: the salted hash of one erased, or one that people share"),
+        Column("right_kind", "STRING", "kind of the other identifier"),
+        Column("right_value", "STRING", "the other identifier, likewise"),
+        Column("first_seq", "INT64", "first load that carried both"),
+        Column("first_seen_at", "TIMESTAMP", "when a record first carried both"),
+        Column("last_seen_at", "TIMESTAMP", "when a record last carried both"),
+        Column(
+            "first_name", "STRING", "salted hash of the first name on the left one's record, which then links nothing"
+        ),
+        Column("last_name", "STRING", "the same of the last name"),
+    ),
+    "That somebody erased, unknown who, used what others share: without it a shared device would become one person's.",
+)
+
+OPS = (LOADS, STAGED, PUBLISHED, ERASURES, TOMBSTONES, ERASING, ERASED_LINKS)
 
 
 def raw_table(source: str, stream: str, description: str = "") -> Table:
