@@ -27,7 +27,7 @@ WORDS = (ADA, "Lovelace", "user_ada", PHONE)
 def page(anonymous_id: str, minute: int, user_id: str | None = None) -> dict[str, Any]:
     at = f"2026-10-01T10:{minute:02}:00Z"
     url = "https://shop.example/pricing"
-    record = {"anonymousId": anonymous_id, "userId": user_id, "messageId": f"m{minute}", "timestamp": at, "sentAt": at}
+    record = {"anonymousId": anonymous_id, "userId": user_id, "messageId": f"m{minute}", "timestamp": at}
     return {"outside": {"type": "page"}, "record": {**record, "type": "page", "properties": {"url": url}}}
 
 
