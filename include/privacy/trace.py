@@ -96,7 +96,7 @@ def _row(kind: str, value: str, event_id: str, rows: exp.Expr) -> str:
 
 def _leaves(model: Model, table: str) -> Iterator[exp.Select]:
     """The SELECTs of a UNION that read one staging table."""
-    waiting: list[exp.Expr] = [parse(model.sql).copy()]
+    waiting: list[exp.Expr] = [parse(model.sql)]
     while waiting:
         tree = waiting.pop()
         if isinstance(tree, exp.SetOperation):
