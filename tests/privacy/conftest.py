@@ -56,12 +56,12 @@ class Home:
         steps.ingest_load(source, "main", run)
         return run
 
-    def unify(self) -> dict[str, Any]:
+    def unify(self, *, whole: bool = False) -> dict[str, Any]:
         """Staging to a published generation; what staging said."""
         self.hours += 1
         run = self.run("unify")
         said = steps.unify_stage(run)
-        steps.unify_identity(run)
+        steps.unify_identity(run, full_refresh=whole)
         steps.unify_marts(run)
         steps.unify_publish(run)
         return said

@@ -139,6 +139,23 @@ def test_the_next_pulls_do_not_bring_them_back(known: Any, contact: Any) -> None
     assert known.query("SELECT returned > 0 AS is_counted FROM ops.erasures AS e") == [{"is_counted": True}]
 
 
+def test_a_layer_on_it_is_what_a_whole_generation_is(known: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STITCHLINE_LAYER_FROM_EVENTS", "0")
+    known.erase("email", ADA)
+    known.unify()
+    # Bob is at the kiosk once more, which is still a kiosk.
+    known.land("collector", "segment_calls", {"m20": page(KIOSK, 20, "user_bob"), "m21": page(KIOSK, 21)})
+    known.unify()
+    laid, bases = known.rows(), known.query("SELECT base FROM ops.published AS p WHERE base != generation")
+    known.unify(whole=True)
+
+    assert len(bases) == 1
+    assert differences(laid, known.rows(), "nobody") == {}
+    assert known.query("SELECT reason, met FROM identity.blocked_values AS b WHERE kind = 'anonymous_id'") == [
+        {"reason": "shared_device", "met": 2}
+    ]
+
+
 def test_the_command_does_it_all(known: Any) -> None:
     run = CliRunner(env={"TERMINAL_WIDTH": "200"})
     counted = run.invoke(app, ["privacy", "erase", "email", ADA, "--dry-run"])
