@@ -40,7 +40,14 @@ def user(key: str, email: str, name: str, user_id: str | None) -> dict[str, Any]
 
 def ticket(key: str, requester: str) -> dict[str, Any]:
     at = "2026-10-02T00:00:00Z"
-    return {"id": int(key), "requester_id": int(requester), "subject": "Help", "created_at": at, "updated_at": at}
+    return {
+        "id": int(key),
+        "requester_id": int(requester),
+        "subject": "Help",
+        "status": "open",
+        "created_at": at,
+        "updated_at": at,
+    }
 
 
 PAGES = {
