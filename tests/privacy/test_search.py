@@ -116,7 +116,12 @@ HERS |= {"signed in before", "her new account"}
 
 @pytest.mark.parametrize(
     ("kind", "value"),
-    [(None, " Ada@Oak.example"), ("user_id", "user_ada"), ("customer_id", "ada"), ("customer_id", "former ada")],
+    [
+        (None, " Ada@Oak.example"),
+        pytest.param("user_id", "user_ada", marks=pytest.mark.long),
+        pytest.param("customer_id", "ada", marks=pytest.mark.long),
+        pytest.param("customer_id", "former ada", marks=pytest.mark.long),
+    ],
 )
 def test_by_any_identifier_the_same_records_go(engine: Engine, kind: str | None, value: str) -> None:
     assert found(engine, kind, value) == HERS
