@@ -1,8 +1,8 @@
 """Turns everything loaded into one published generation: staging, checks, identity, marts.
 
-Runs when any source brought rows, one run at a time; what arrives meanwhile is merged into one next
-run. It starts at most every `STITCHLINE_UNIFY_EVERY_SECONDS`, and not in the middle of pulls. Readers
-keep the last generation until the last step publishes the new one.
+Runs when any source brought rows or somebody is to be erased, one run at a time; what arrives meanwhile
+is merged into one next run. It starts at most every `STITCHLINE_UNIFY_EVERY_SECONDS`, and not in the
+middle of pulls. Readers keep the last generation until the last step publishes the new one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ INGESTS = [wiring.ingest_dag_id(source, account) for source, account in ACCOUNTS
 with DAG(
     "unify",
     description="Staging, checks, identity and marts, published together",
-    schedule=AssetAny(*RAW) if RAW else None,
+    schedule=AssetAny(*RAW, wiring.erasures_asset()) if RAW else None,
     catchup=False,
     max_active_runs=1,
     params={

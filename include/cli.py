@@ -18,6 +18,7 @@ from rich.console import Console
 from include.cli_collector import collector
 from include.cli_identity import identity_app
 from include.cli_models import models_app
+from include.cli_privacy import privacy_app
 from include.connect.errors import FixSettings, StitchlineError
 from include.doctor import doctor
 from include.settings import Settings, read_settings
@@ -35,6 +36,7 @@ app.add_typer(segment_app, name="segment")
 app.add_typer(sync_app, name="sync")
 app.add_typer(identity_app, name="identity")
 app.add_typer(models_app, name="models")
+app.add_typer(privacy_app, name="privacy")
 app.command()(doctor)
 app.command()(collector)
 

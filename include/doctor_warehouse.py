@@ -67,6 +67,7 @@ def _duckdb(settings: Settings) -> Iterator[Finding]:
     try:
         yield Finding("ok", "warehouse", f"{path} can be opened")
         yield from _pending(DuckDBEngine(connection, path))
+        yield from _erased(DuckDBEngine(connection, path), settings)
     finally:
         connection.close()
 
@@ -101,7 +102,9 @@ def _bigquery(settings: Settings) -> Iterator[Finding]:
             yield from datasets
             if any(found.state == "BAD" for found in datasets):
                 return
-            yield from _pending(BigQueryEngine(client, settings, Names("bigquery", prefix=settings.dataset_prefix)))
+            engine = BigQueryEngine(client, settings, Names("bigquery", prefix=settings.dataset_prefix))
+            yield from _pending(engine)
+            yield from _erased(engine, settings)
         except GoogleAuthError as error:
             fix = f"Renew the key in {where}, or the machine's default credentials."
             yield Finding("BAD", "warehouse", f"the credentials are not accepted ({type(error).__name__}). {fix}")
@@ -196,3 +199,21 @@ def _pending(engine: Engine) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "migrations", "none is pending")
+
+
+def _erased(engine: Engine, settings: Settings) -> Iterator[Finding]:
+    """Whether people who were erased would be known again."""
+    from include.privacy.salt import checked_salt
+
+    if not engine.columns("ops.erasures"):
+        return
+    rows = engine.query("SELECT COUNT(*) AS n, COUNTIF(status = 'started') AS open FROM ops.erasures")[0]
+    if not rows["n"]:
+        return
+    try:
+        checked_salt(engine, settings)
+    except StitchlineError as error:
+        yield Finding("BAD", "erasures", str(error))
+    else:
+        waiting = f", {rows['open']} wait for the next unify" if rows["open"] else ""
+        yield Finding("ok", "erasures", f"{rows['n']}{waiting}; the salt is theirs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from include.connect.errors import FixSettings
@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     alert_connection: str = Field("slack_alerts", description="Airflow connection id of the Slack webhook")
     ui_url: str = Field("http://127.0.0.1:8080", description="where people open the Airflow UI, for links in messages")
     encryption_key: str | None = Field(None, description="Fernet key of the tokens in the state store")
+    erasure_salt: SecretStr | None = Field(
+        None, min_length=16, description="secret by which erased people are known again; must never change"
+    )
 
     @field_validator(
         "sources",

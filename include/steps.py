@@ -70,6 +70,7 @@ def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> 
     Raises:
         AirflowSkipException: an earlier unify has already taken in everything that is loaded.
     """
+    from include.privacy.erase import is_started
     from include.warehouse.engine import connect
     from include.warehouse.models import frontier, published
     from include.warehouse.stage import ensure_all
@@ -83,7 +84,8 @@ def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> 
         ensure_all(engine, settings)
         state = published(engine)
         loaded = frontier(engine)
-    if state is not None and not is_manual:
+        is_erasing = is_started(engine)
+    if state is not None and not is_manual and not is_erasing:
         if loaded <= state.seq_to:
             raise AirflowSkipException(f"generation {state.generation} already holds everything that is loaded")
         if now < state.published_at + every:
@@ -92,14 +94,23 @@ def unify_turn(run: Run, *, is_manual: bool, count_pulls: Callable[[], int]) -> 
 
 
 def unify_stage(run: Run, *, full_refresh: bool = False) -> Summary:
-    """Bring the staging tables up to the latest load; `full_refresh` types all of raw again."""
+    """Bring the staging tables up to the latest load, without erased people; `full_refresh` types all of raw again.
+
+    Raises:
+        FixSettings: people were erased, and the salt by which they are known again is missing.
+    """
+    from include.privacy.erase import keep_out
     from include.warehouse.engine import connect
-    from include.warehouse.stage import stage
+    from include.warehouse.models import frontier
+    from include.warehouse.stage import ensure_all, stage
 
     settings = read_settings()
     with connect(settings) as engine:
-        summary = stage(engine, run, settings, full_refresh=full_refresh)
-    return {"rows": {table: rows for table, rows in summary.rows.items() if rows}}
+        ensure_all(engine, settings)
+        seq_to = frontier(engine)
+        erased = keep_out(engine, settings, run, seq_to)
+        summary = stage(engine, run, settings, full_refresh=full_refresh, seq_to=seq_to)
+    return {"rows": {table: rows for table, rows in summary.rows.items() if rows}, "erased": sum(erased.values())}
 
 
 def unify_check(run: Run) -> Summary:
@@ -123,13 +134,14 @@ def unify_identity(run: Run, *, full_refresh: bool = False, accept_identity_chan
     Raises:
         ReviewIdentity: many more people changed than usual, and no person has accepted that; no marts are built.
     """
+    from include.privacy.erase import is_started
     from include.warehouse.engine import connect
     from include.warehouse.identity.generation import identify
     from include.warehouse.identity.jumps import look_for_jumps
 
     settings = read_settings()
     with connect(settings) as engine:
-        summary = identify(engine, run, settings, full_refresh=full_refresh)
+        summary = identify(engine, run, settings, full_refresh=full_refresh or is_started(engine))
         look = look_for_jumps(engine, run, settings, is_accepted=accept_identity_changes)
     return {**asdict(summary), "largest": look.largest, "accepted": list(look.too_much)}
 
@@ -145,14 +157,35 @@ def unify_marts(run: Run) -> Summary:
 
 
 def unify_publish(run: Run) -> Summary:
-    """Make this generation the one everybody reads."""
+    """Make this generation the one everybody reads; no other one stays where somebody is being erased.
+
+    Raises:
+        CheckFailed: somebody was erased while the generation was made; the next unify makes one without them.
+    """
+    from include.privacy.erase import finish, forget_sent, is_started, scrub
     from include.warehouse.engine import connect
     from include.warehouse.models import publish
 
     settings = read_settings()
     with connect(settings) as engine:
-        state = publish(engine, run, settings)
+        forget_sent(engine.at(run.run_id))
+        kept = 1 if is_started(engine) else settings.generations_kept
+        state = publish(engine, run, settings.model_copy(update={"generations_kept": kept}))
+        has_bytes_left = finish(engine)
+    if has_bytes_left:
+        scrub(settings)
     return {"generation": state.generation, "people": state.people, "events": state.events}
+
+
+def erase_request(kind: str | None, value: str, run: Run) -> Summary:
+    """Write down that a person is to be erased; the next unify does it."""
+    from include.privacy.request import request
+    from include.warehouse.engine import connect
+
+    settings = read_settings()
+    with connect(settings) as engine:
+        erasure = request(engine, settings, run, kind, value)
+    return {"erasure_id": erasure.erasure_id, "rows": dict(erasure.counts)}
 
 
 def segment_compute(name: str, run: Run) -> Summary:

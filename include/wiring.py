@@ -88,6 +88,11 @@ def raw_asset(source: str) -> Asset:
     return _asset(f"raw/{source}")
 
 
+def erasures_asset() -> Asset:
+    """Somebody is to be erased."""
+    return _asset("privacy/erasures")
+
+
 def marts_asset() -> Asset:
     """A new generation was published."""
     return _asset("marts")

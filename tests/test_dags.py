@@ -102,9 +102,9 @@ def test_every_source_segment_and_sync_has_its_dag(dags: dict[str, DAG]) -> None
     assert wanted <= dags.keys()
 
 
-def test_unify_runs_on_whatever_brings_rows(dags: dict[str, DAG]) -> None:
+def test_unify_runs_on_whatever_brings_rows_and_on_an_erasure(dags: dict[str, DAG]) -> None:
     brought = {name for dag_id, dag in dags.items() if dag_id.startswith("ingest_") for name in writes(dag)}
-    assert reads(dags["unify"]) == brought
+    assert reads(dags["unify"]) == brought | writes(dags["erase_person"])
     assert "stitchline://raw/collector" in brought
 
 

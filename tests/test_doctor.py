@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from pydantic import SecretStr
 
 from include.doctor import (
     Finding,
@@ -29,8 +30,11 @@ from include.doctor import (
 )
 from include.doctor_warehouse import check_landing, check_warehouse
 from include.launcher import free_port
+from include.privacy.salt import salt_id
 from include.settings import ROOT, Settings
 from include.state.store import Store
+from include.warehouse.engine import connect
+from include.warehouse.schema import OPS
 
 SECRET = "sk_live_do_not_print"
 KEY = "dGhpcnR5LXR3byBieXRlcyBvZiBhIHRlc3Qga2V5ISE="
@@ -399,3 +403,19 @@ def test_dag_files_that_do_not_load_are_found(monkeypatch: pytest.MonkeyPatch, t
 
     assert found.state == "BAD"
     assert "STITCHLINE_SOURCES" in found.detail
+
+
+SALT = "what erased people are known by"
+
+
+@pytest.mark.parametrize(("salt", "state"), [(SALT, "ok"), ("another salt of mine", "BAD"), (None, "BAD")])
+def test_erased_people_need_the_salt_they_are_known_by(tmp_path: Path, salt: str | None, state: str) -> None:
+    settings = Settings(home=tmp_path, erasure_salt=None if salt is None else SecretStr(salt))
+    with connect(settings) as engine:
+        engine.ensure(OPS)
+        engine.append("ops.erasures", [{"status": "done", "salt_id": salt_id(SALT)}])
+
+    found = [each for each in check_warehouse(settings) if each.check == "erasures"]
+
+    assert [each.state for each in found] == [state]
+    assert state == "ok" or "STITCHLINE_ERASURE_SALT" in found[0].detail

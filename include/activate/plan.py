@@ -252,6 +252,10 @@ def _state_sql(reader: Engine, spec: SyncSpec) -> str:
     owner = "COALESCE(r.customer_id, s.customer_id)" if has_redirects else "s.customer_id"
     join = "LEFT JOIN identity.redirects AS r ON r.old_customer_id = s.customer_id " if has_redirects else ""
     can_share = "TRUE" if spec.target and not spec.fields else "FALSE"
+    is_erased, erased = "FALSE", ""
+    if reader.columns("ops.erasures"):
+        is_erased = "c.customer_id IS NULL AND x.customer_id IS NOT NULL"
+        erased = "LEFT JOIN (SELECT DISTINCT customer_id FROM ops.erasures) AS x ON x.customer_id = o.owner "
     consents = f"COALESCE(c.has_{spec.consent}_consent, FALSE)" if spec.consent else "TRUE"
     return (
         "CREATE OR REPLACE TABLE scratch.plan_state AS WITH owned AS ("
@@ -263,10 +267,11 @@ def _state_sql(reader: Engine, spec: SyncSpec) -> str:
         "INNER JOIN (SELECT DISTINCT CONCAT(segment, @suffix) AS sync FROM segments.runs "
         f"WHERE as_of >= TIMESTAMP_SUB(@as_of, INTERVAL {ALIVE_DAYS} DAY)) AS l ON l.sync = s.sync "
         f"WHERE s.sync != @sync AND s.operation IN ('enter', 'update') AND {can_share}) "
-        f"SELECT o.*, {consents} AS has_consent, d.customer_id IS NOT NULL AS is_wanted, d.refusal AS refusal, "
+        f"SELECT o.*, {consents} AS has_consent, {is_erased} AS is_erased, "
+        "d.customer_id IS NOT NULL AS is_wanted, d.refusal AS refusal, "
         "e.address IS NOT NULL AS is_held_by_another "
         f"FROM owned AS o LEFT JOIN elsewhere AS e ON e.place = o.place AND e.address = o.address "
-        "LEFT JOIN marts.customers AS c ON c.customer_id = o.owner "
+        f"LEFT JOIN marts.customers AS c ON c.customer_id = o.owner {erased}"
         "LEFT JOIN scratch.plan_desired AS d ON d.customer_id = o.owner"
     )
 
@@ -280,6 +285,8 @@ def _compared_sql(spec: SyncSpec) -> str:
         "consent": f"NOT s.has_consent OR ({moved})",
         "keep": moved,
     }[spec.removal]
+    # Whoever was erased leaves, even where others would stay.
+    leaves = f"s.is_erased OR {leaves}"
     return (
         "CREATE OR REPLACE TABLE scratch.plan_compared AS "
         "SELECT COALESCE(d.customer_id, s.owner) AS customer_id, COALESCE(d.place, s.place) AS place, "
@@ -295,6 +302,7 @@ def _compared_sql(spec: SyncSpec) -> str:
         "IF(s.is_unsure AND d.address IS NOT NULL, NULL, s.fields_json) AS previous_json, "
         "COALESCE(d.fields_hash, s.fields_hash) AS fields_hash, "
         f"CASE WHEN d.address IS NOT NULL OR s.address IS NULL THEN NULL WHEN {moved} THEN 'moved' "
+        "WHEN s.is_erased THEN 'erased' "
         "WHEN s.refusal IS NOT NULL THEN s.refusal WHEN NOT s.has_consent THEN 'no_consent' ELSE 'left' END AS reason "
         "FROM (SELECT * FROM scratch.plan_desired WHERE refusal IS NULL) AS d "
         "FULL JOIN scratch.plan_state AS s ON s.place = d.place AND s.address = d.address"

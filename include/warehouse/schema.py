@@ -65,7 +65,74 @@ PUBLISHED = Table(
     "One row per published generation; the latest is what everybody reads.",
 )
 
-OPS = (LOADS, STAGED, PUBLISHED)
+ERASURES = Table(
+    "ops.erasures",
+    (
+        Column("erasure_id", "STRING", "one request to erase a person"),
+        Column("requested_at", "TIMESTAMP", "when it was asked for"),
+        Column("kind", "STRING", "kind of the identifier that was named; the identifier itself is not kept"),
+        Column("customer_id", "STRING", "who was erased, a hash; NULL where nobody was known yet"),
+        Column(
+            "status",
+            "STRING",
+            "started; erased: nobody reads them any more; leaving: a destination holds them still; or done",
+        ),
+        Column(
+            "finished_at",
+            "TIMESTAMP",
+            "when nothing was left here but the address that a destination is still to let go of",
+        ),
+        Column("salt_id", "STRING", "which salt its tombstones were made with"),
+        Column("counts_json", "STRING", "rows that went, by place"),
+        Column("returned", "INT64", "records that vendors brought back since, and that were erased again"),
+        Column("returned_at", "TIMESTAMP", "when that was the last time"),
+    ),
+    "Proof of what was erased: one row per request, without anything that says who it was.",
+)
+
+TOMBSTONES = Table(
+    "ops.tombstones",
+    (
+        Column("kind", "STRING", "kind of the identifier; one of identity/kinds.py"),
+        Column("digest", "STRING", "SHA-256 of the secret salt, the kind and the normalized identifier, hexadecimal"),
+        Column("erasure_id", "STRING", "the erasure that it belongs to"),
+        Column("created_at", "TIMESTAMP", "clock of the run that wrote it"),
+    ),
+    "Identifiers of erased people, as salted hashes: by them the next pull is known and erased again.",
+)
+
+ERASING = Table(
+    "ops.erasing",
+    (
+        Column("erasure_id", "STRING", "the erasure that it belongs to"),
+        Column("place", "STRING", "raw table that holds the record"),
+        Column("account", "STRING", "`_account` of the record"),
+        Column("run_id", "STRING", "run that landed it"),
+        Column("record_key", "STRING", "`_key` of the record"),
+    ),
+    "Records that are to go from raw and landing; empty as soon as they are gone.",
+)
+
+ERASED_LINKS = Table(
+    "ops.erased_links",
+    (
+        Column("erasure_id", "STRING", "the erasure that it belongs to"),
+        Column("left_kind", "STRING", "kind of one identifier"),
+        Column("left_value", "STRING", "one identifier: the salted hash of one erased, or one that people share"),
+        Column("right_kind", "STRING", "kind of the other identifier"),
+        Column("right_value", "STRING", "the other identifier, likewise"),
+        Column("first_seq", "INT64", "first load that carried both"),
+        Column("first_seen_at", "TIMESTAMP", "when a record first carried both"),
+        Column("last_seen_at", "TIMESTAMP", "when a record last carried both"),
+        Column(
+            "first_name", "STRING", "salted hash of the first name on the left one's record, which then links nothing"
+        ),
+        Column("last_name", "STRING", "the same of the last name"),
+    ),
+    "That somebody erased, unknown who, used what others share: without it a shared device would become one person's.",
+)
+
+OPS = (LOADS, STAGED, PUBLISHED, ERASURES, TOMBSTONES, ERASING, ERASED_LINKS)
 
 
 def raw_table(source: str, stream: str, description: str = "") -> Table:

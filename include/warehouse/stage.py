@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +66,23 @@ def _declared(engine: Engine, model: Model, settings: Settings) -> tuple[Table, 
     )
 
 
-def stage(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = False) -> StageSummary:
+def unstage(engine: Engine, tables: Iterable[str]) -> None:
+    """Empty the staging tables that read these raw tables; the next `stage` types all of their rows again."""
+    read = frozenset(tables)
+    for model in staging_models():
+        if model.reads & read:
+            engine.atomically(
+                [
+                    Statement("DELETE FROM ops.staged WHERE model = @model", {"model": model.name}),
+                    f"DELETE FROM {model.name} WHERE TRUE",
+                    f"DELETE FROM {quarantine_of(model.name)} WHERE TRUE",
+                ]
+            )
+
+
+def stage(
+    engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = False, seq_to: int | None = None
+) -> StageSummary:
     """Bring every staging table up to the latest load: type the new rows, keep the latest per key.
 
     Args:
@@ -74,13 +90,14 @@ def stage(engine: Engine, run: Run, settings: Settings, *, full_refresh: bool = 
         run: whose clock is `@as_of`.
         settings: the settings.
         full_refresh: type all of raw again, as after a change of a model's SQL.
+        seq_to: the last load to take; the latest by default.
     """
     ensure_all(engine, settings)
     if full_refresh:
         engine.execute("DELETE FROM ops.staged WHERE TRUE")
         for model in staging_models():
             engine.execute(f"DELETE FROM {model.name} WHERE TRUE")
-    seq_to = frontier(engine)
+    seq_to = frontier(engine) if seq_to is None else seq_to
     reached = {row["model"]: row for row in engine.query("SELECT model, seq, `sql` FROM ops.staged")}
     counts = " UNION ALL ".join(
         f"SELECT '{model.name}' AS name, COUNT(*) AS n FROM {quarantine_of(model.name)}" for model in staging_models()

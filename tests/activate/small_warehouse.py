@@ -65,6 +65,7 @@ MARTS = (
             Column("is_inferred_identity", "BOOL"),
         ),
     ),
+    Table("identity.customers", (Column("customer_id", "STRING"),)),
     Table("identity.redirects", (Column("old_customer_id", "STRING"), Column("customer_id", "STRING"))),
     Table("identity.blocked_values", (Column("kind", "STRING"), Column("value", "STRING"))),
 )
@@ -137,6 +138,7 @@ class SmallWarehouse:
             inside = engine.at(generation)
             inside.ensure(MARTS)
             inside.append("marts.customers", _whole(people))
+            inside.append("identity.customers", [{"customer_id": one["customer_id"]} for one in people])
             for name, rows in tables.items():
                 inside.append(name.replace("_", ".", 1), _whole(rows))
             at = NOW + timedelta(days=days)

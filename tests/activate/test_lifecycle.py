@@ -11,6 +11,7 @@ from small_warehouse import SmallWarehouse, person, send
 from include.activate.destination import Destination
 from include.activate.segment import Segment, read_segment
 from include.connect.errors import FixSettings
+from include.privacy.erase import forget_sent
 
 SYNC = "{to: hubspot_contact, field: is_x, mode: mirror, first_run: approved}"
 
@@ -23,18 +24,40 @@ def another(warehouse: SmallWarehouse, segment: Segment, name: str, **header: st
     return read_segment(path)
 
 
-def test_an_erased_person_leaves_and_does_not_come_back(
-    warehouse: SmallWarehouse, contacts: Destination, vendor: Any
+@pytest.mark.parametrize("mode", ["mirror", "add_only"])
+def test_an_erased_person_leaves_and_no_address_of_theirs_stays(
+    warehouse: SmallWarehouse, contacts: Destination, vendor: Any, mode: str
 ) -> None:
     warehouse.publish([person(1), person(2)])
-    segment = warehouse.segment(SYNC)
+    segment = warehouse.segment(SYNC.replace("mirror", mode))
     warehouse.compute(segment)
     send(warehouse, segment, contacts)
-    warehouse.publish([person(2)], days=0.1)
+
+    def addresses() -> set[str]:
+        rows = "SELECT address FROM activation.{} AS a"
+        tables = ("state", "receipts", "plan_rows")
+        return {row["address"] for table in tables for row in warehouse.rows(rows.format(table))} - {""}
+
+    def forget(generation: str) -> None:
+        with warehouse.open() as engine:
+            forget_sent(engine.at(generation))
+
+    with warehouse.open() as engine:
+        engine.append("ops.erasures", [{"erasure_id": "e1", "customer_id": "c00001", "status": "erased"}])
+    generation = warehouse.publish([person(2)], days=0.1)
+    forget(generation)
+    listed = "SELECT customer_id FROM segments.memberships AS m UNION ALL SELECT customer_id FROM segments.a_list AS l"
+    held = warehouse.rows(listed)
+    assert {row["customer_id"] for row in held} == {"c00002"}
     warehouse.compute(segment, 0.1)
     assert send(warehouse, segment, contacts, 0.1).counts.leave == 1
-    assert send(warehouse, segment, contacts, 0.2).calls == 0
     assert vendor.flagged() == {"100002"}
+    reasons = warehouse.rows("SELECT reason FROM activation.plan_rows AS p WHERE operation = 'leave'")
+    assert reasons == [{"reason": "erased"}]
+    assert addresses() == {"100001", "100002"}
+    forget(generation)
+    assert addresses() == {"100002"}
+    assert send(warehouse, segment, contacts, 0.2).calls == 0
 
 
 def test_a_person_on_two_lists_keeps_the_tag_until_both_are_left(

@@ -20,6 +20,7 @@ from include.checks.run import _count
 from include.checks.suite import Rows
 from include.checks.suites import all_suites
 from include.connect.errors import FixSettings
+from include.privacy.request import request
 from include.run import Run
 from include.settings import ROOT
 from include.summary import summarize
@@ -52,6 +53,7 @@ def walk(folder: Path) -> Record:
         _change(road)
         _walk_on(road)
         _ask(road)
+        _erase(road)
     return record
 
 
@@ -146,6 +148,27 @@ def _ask(road: Road) -> None:
                 _stitch(engine, f"rarities {number}", links)
             stage(engine, run, settings, full_refresh=True)
         summarize(settings, run.as_of - timedelta(days=1))
+
+
+def _erase(road: Road) -> None:
+    """Somebody is erased, comes back by a full pull, and goes again."""
+    road.overrides["STITCHLINE_ERASURE_SALT"] = "the salt of a walk"
+    road.turn()
+    with road.here() as settings, connect(settings) as engine:
+        state = published(engine)
+        assert state is not None
+        people = "SELECT customer_id FROM identity.identifiers AS i WHERE kind = 'hubspot_contact_id' ORDER BY value"
+        who = engine.at(state.generation).query(f"{people} LIMIT 1")[0]["customer_id"]
+        request(engine, settings, road.run("barred"), "email", "nobody@example.com", unknown=True, dry_run=True)
+        request(engine, settings, road.run("erased"), "customer_id", who)
+    road.unify()
+    road.turn()
+    with road.here():
+        run = road.run("ingest_hubspot")
+        steps.ingest_pull("hubspot", "main", run, kind="full", start=None, end=None)
+        steps.ingest_load("hubspot", "main", run)
+    road.unify()
+    assert road.query("SELECT returned FROM ops.erasures AS e")[0]["returned"] > 0
 
 
 Link = tuple[tuple[str, str], tuple[str, str]]

@@ -24,6 +24,7 @@ from include.warehouse.models import (
     windowed,
 )
 from include.warehouse.render import inlined
+from include.warehouse.schema import ERASED_LINKS
 from include.warehouse.stage import latest_loads, quarantine_of
 
 EVIDENCE = Table(
@@ -128,7 +129,7 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings, *, full_refre
     before = published(engine, before=run.run_id)
     seq_to = int(engine.query("SELECT COALESCE(MIN(seq), 0) AS seq FROM ops.staged")[0]["seq"])
     seq_from = 0
-    here.ensure([EVIDENCE, CHANGED_EVENTS])
+    here.ensure([EVIDENCE, CHANGED_EVENTS, ERASED_LINKS])
     if before is not None and not full_refresh:
         old = engine.at(before.generation)
         kept = old.query("SELECT seq_to, rule_hash FROM identity.inputs")
@@ -138,12 +139,13 @@ def extract_evidence(engine: Engine, run: Run, settings: Settings, *, full_refre
                 "CREATE OR REPLACE TABLE scratch.known AS SELECT * FROM identity.evidence WHERE NOT is_inferred"
             )
     columns = ", ".join(column.name for column in EVIDENCE.columns)
-    known = f"SELECT {columns} FROM scratch.known UNION ALL " if seq_from else ""
+    known = f"SELECT {columns} FROM {'scratch.known' if seq_from else f'({ERASED})'} AS k UNION ALL "
     params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
     found = added_up(f"{known}{trusted(engine, seq_from)} UNION ALL {guessed()}")
     here.execute(f"INSERT INTO identity.evidence ({columns}) {found}", params)
     for name in identity_models():
-        here.execute(f"CREATE OR REPLACE TABLE identity.{name} AS {carried(name)}", params)
+        rows = all_names() if name == "names" else carried(name)
+        here.execute(f"CREATE OR REPLACE TABLE identity.{name} AS {rows}", params)
     write_held(here)
     links = int(here.query("SELECT COUNT(*) AS n FROM identity.evidence")[0]["n"])
     return EvidenceSummary(links, seq_from, seq_to)
@@ -199,6 +201,16 @@ def carried(name: str, tables: Mapping[str, str] | None = None) -> str:
     )
 
 
+def all_names() -> str:
+    """SELECT of `identity.names`, erased people's as hashes with them: several names make an inbox a shared one."""
+    columns = "first_name, last_name, kind, value"
+    return (
+        f"SELECT {columns} FROM ({carried('names')}) AS n UNION ALL "
+        "SELECT first_name, last_name, left_kind AS kind, left_value AS value FROM ops.erased_links AS e "
+        "WHERE right_kind IS NULL"
+    )
+
+
 def write_held(here: Engine) -> None:
     """Note which rows are set aside now."""
     rows = " UNION ALL ".join(
@@ -208,6 +220,12 @@ def write_held(here: Engine) -> None:
     here.execute(f"CREATE OR REPLACE TABLE identity.held AS {rows}")
 
 
+ERASED = (
+    "SELECT 'erased' AS rule, left_kind, left_value, right_kind, right_value, FALSE AS is_inferred, first_seq, "
+    "first_seen_at, last_seen_at, 1 AS occurrences, CAST(NULL AS STRING) AS source, CAST(NULL AS STRING) AS record_key "
+    "FROM ops.erased_links AS e WHERE right_kind IS NOT NULL"
+)
+"""What is left of erased people's evidence, as a rule would find it."""
 NOTHING = (
     "SELECT '' AS rule, '' AS left_kind, '' AS left_value, '' AS right_kind, '' AS right_value, FALSE AS is_inferred, "
     "0 AS _seq, TIMESTAMP '1970-01-01 00:00:00+00' AS seen_at, '' AS source, '' AS record_key "

@@ -15,6 +15,7 @@ from include.warehouse.identity.evidence import (
     EVIDENCE,
     INPUTS,
     added_up,
+    all_names,
     carried,
     extract_evidence,
     found_in,
@@ -262,7 +263,7 @@ def _take_news(engine: Engine, run: Run, settings: Settings, before: Published) 
             + ") AS o WHERE NOT EXISTS (SELECT 1 FROM scratch.changed_events AS c WHERE c.event_id = o.event_id)",
             params,
         )
-    here.execute(f"CREATE OR REPLACE TABLE identity.names AS {carried('names')}", params)
+    here.execute(f"CREATE OR REPLACE TABLE identity.names AS {all_names()}", params)
 
 
 def _shaped(engine: Engine, table: str) -> str:

@@ -31,6 +31,24 @@ def meetings(columns: str, clear: str, hashed: str, space: str, parameter: str =
     )
 
 
+def hashes_of(columns: str, clear: str, space: str, parameter: str = "@space") -> str:
+    """SELECT of the hashes that every row `c` of clear values may be met under: `columns`, `kind`, `value`.
+
+    Args:
+        columns: what else to select of `c`.
+        clear: table, or subquery in brackets, with `kind` and `value`.
+        space: what every value begins with.
+        parameter: the query's parameter that holds it.
+    """
+    return " UNION ALL ".join(
+        f"""SELECT {columns}, '{name}' AS kind, CONCAT({parameter}, TO_HEX(SHA256({spelling}))) AS value
+        FROM {clear} AS c
+        WHERE c.kind = '{kind}'"""
+        for name, kind in HASHES
+        for spelling in _spellings(kind, bare("c.value", space))
+    )
+
+
 def _spellings(kind: str, value: str) -> tuple[str, ...]:
     """What is hashed of a value: ad platforms take a phone's digits with the plus before them, or without."""
     return (value, f"LTRIM({value}, '+')") if kind == "phone" else (value,)

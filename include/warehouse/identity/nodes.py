@@ -16,6 +16,9 @@ from include.warehouse.identity.overrides import BlockLists, Overrides
 LATE = 9223372036854775807
 """Age of an identifier that only an event carries: younger than all evidence."""
 
+ERASED = "erased:"
+"""How a value begins, after the identity space, that is the salted hash of an erased person's."""
+
 MUST, HASH, STRONG, WEAK, DEVICE = range(5)
 """Tiers of edges, the most trusted first; the tier decides which edge gives way when two contradict."""
 

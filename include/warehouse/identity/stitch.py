@@ -12,7 +12,7 @@ from include.warehouse.identity.guards import block_by_data, check_invariant, jo
 from include.warehouse.identity.history import write_history
 from include.warehouse.identity.inferred import attach_inferred
 from include.warehouse.identity.kinds import DEFAULT, Limits, Role
-from include.warehouse.identity.nodes import DEVICE, LATE, WEAK, number
+from include.warehouse.identity.nodes import DEVICE, ERASED, LATE, WEAK, number
 from include.warehouse.identity.overrides import Overrides, read_block_lists, read_overrides
 from include.warehouse.identity.sharing import own_events, write_ownership
 
@@ -76,6 +76,7 @@ def stitch(
     _write_people(engine)
     _write_links(engine)
     write_ownership(engine, limits)
+    _drop_erased(engine, space)
     write_history(engine, run, previous, within)
     return summary(engine, run)
 
@@ -203,6 +204,26 @@ def _write_links(engine: Engine) -> None:
         INNER JOIN scratch.nodes AS r ON r.node = f.b
         -- Inferred evidence inside one person proves nothing about it; it is shown only where it attached something.
         WHERE NOT f.is_inferred OR x.score < 1 OR y.score < 1""")
+
+
+def _drop_erased(engine: Engine, space: str) -> None:
+    """Take out who is known by salted hashes only: erased people are there to show what is shared, and are nobody."""
+    erased = {"erased": f"{space}{ERASED}"}
+    is_erased = "STARTS_WITH(value, @erased)"
+    if not engine.query(f"SELECT COUNT(*) AS n FROM scratch.nodes AS n WHERE {is_erased}", erased)[0]["n"]:
+        return
+    engine.execute(
+        f"""CREATE OR REPLACE TABLE scratch.erased_people AS
+        SELECT customer_id FROM identity.identifiers AS i GROUP BY customer_id HAVING LOGICAL_AND({is_erased})""",
+        erased,
+    )
+    for table in ("customers", "identifiers", "events", "ownership", "links"):
+        engine.execute(
+            f"DELETE FROM identity.{table} AS t "
+            "WHERE EXISTS (SELECT 1 FROM scratch.erased_people AS e WHERE e.customer_id = t.customer_id)"
+        )
+    for table in ("identifiers", "blocked_values"):
+        engine.execute(f"DELETE FROM identity.{table} AS t WHERE {is_erased}", erased)
 
 
 def summary(engine: Engine, run: Run) -> StitchSummary:
