@@ -59,13 +59,12 @@ class ApprovePlan(ApprovalOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Take the answer."""
-        chosen = super().execute_complete(context, event)
-        by = (chosen["responded_by_user"] or {}).get("name") or "somebody"
-        if chosen["chosen_options"] == [self.APPROVE]:
-            return {"approved_by": by}
-        steps.sync_refuse(self.planned["plan_id"], by)
-        return None
+        """Take the answer; a refusal leaves by the exception with which Airflow skips what comes after."""
+        by = (event.get("responded_by_user") or {}).get("name") or "somebody"
+        if event.get("chosen_options") == [self.REJECT]:
+            steps.sync_refuse(self.planned["plan_id"], by)
+        super().execute_complete(context, event)
+        return {"approved_by": by}
 
     def process_trigger_event_error(self, event: dict[str, Any]) -> None:
         """Nobody answered in time, or not as asked."""
