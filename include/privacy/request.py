@@ -208,7 +208,7 @@ def _shared_links(here: Engine, params: Mapping[str, Any]) -> str:
     value = f"CONCAT(@space, '{ERASED}', {digest('n.kind', 'n.value')})"
     here.execute(
         f"""INSERT INTO scratch.their_links (left_kind, left_value, is_inside, is_shared, first_name, last_name)
-        SELECT DISTINCT n.kind, {value} AS value, TRUE AS is_inside, FALSE AS is_shared, 
+        SELECT DISTINCT n.kind, {value} AS value, TRUE AS is_inside, FALSE AS is_shared,
           {first} AS first_name, {last} AS last_name
         FROM identity.names AS n
         INNER JOIN scratch.theirs AS t ON t.kind = n.kind AND t.value = n.value
