@@ -70,5 +70,16 @@ def pull(
         typer.echo(f"{found.calls:,} calls at {rate} a second: {100 * found.share:.1f}% of it, {found.refused} refused")
 
 
+@app.command()
+def activation(
+    members: Annotated[str, typer.Option(help="people on the list, one turn of each size")] = "100000,1000000",
+) -> None:
+    """A list computed, planned and sent: everybody, then 1% of changes, then none."""
+    from benchmarks.activation import measure
+
+    for size in members.split(","):
+        measure(int(size), typer.echo)
+
+
 if __name__ == "__main__":
     app()

@@ -93,7 +93,7 @@ def _run(turn: int) -> Run:
     return Run.of("unify", f"bench__{turn}", START + timedelta(days=300 + turn))
 
 
-def _numbers(start: int, count: int) -> str:
+def numbers(start: int, count: int) -> str:
     """SELECT of the numbers, column `p`; an array of GoogleSQL holds no more than a million at a time."""
     return (
         f"SELECT {start} + thousand * 1000 + one AS p "
@@ -117,7 +117,7 @@ def _of(prefix: str, suffix: str = "") -> str:
 
 
 def _evidence(start: int, people: int, seq: int) -> str:
-    rows = _numbers(start, people)
+    rows = numbers(start, people)
     account, address = ("user_id", _of("user-")), ("email", _of("person", "@example.com"))
     pairs = (
         (account, address),
@@ -130,7 +130,7 @@ def _evidence(start: int, people: int, seq: int) -> str:
 
 
 def _occurrences(start: int, people: int) -> str:
-    rows = _numbers(start, people)
+    rows = numbers(start, people)
     return " UNION ALL ".join(
         f"""SELECT {_of(f"event-{name}-")} AS event_id, TIMESTAMP '2026-01-01 00:00:00+00' AS ts,
           'anonymous_id' AS kind, {value} AS value FROM ({rows}) AS n"""
@@ -145,8 +145,8 @@ def _write_news(engine: Engine, people: int, news: int, turn: int) -> None:
     start = people + turn * new_people
     # Who is heard of again is spread over everybody.
     step = max(1, people // devices)
-    known = f"SELECT {step} * p + {turn} AS p FROM ({_numbers(0, devices)}) AS n WHERE {step} * p + {turn} < {people}"
-    visitors = f"SELECT {step} * p + {turn} AS p FROM ({_numbers(0, signing_in)}) AS n"
+    known = f"SELECT {step} * p + {turn} AS p FROM ({numbers(0, devices)}) AS n WHERE {step} * p + {turn} < {people}"
+    visitors = f"SELECT {step} * p + {turn} AS p FROM ({numbers(0, signing_in)}) AS n"
     found = " UNION ALL ".join(
         (
             _evidence(start, new_people, seq),
