@@ -19,7 +19,7 @@ def checked_salt(engine: Engine, settings: Settings) -> str:
         raise FixSettings(
             "erased people cannot be known again without the secret salt",
             where="STITCHLINE_ERASURE_SALT",
-            fix="Set it to 32 random characters, the same everywhere and for ever: docs/runbooks/erasure.md.",
+            fix="Set it to 32 random characters, the same everywhere and for ever: docs/erasure.md.",
         )
     salt = settings.erasure_salt.get_secret_value()
     rows = engine.query("SELECT COUNT(*) AS n FROM ops.erasures WHERE salt_id != @salt_id", {"salt_id": salt_id(salt)})
