@@ -99,19 +99,19 @@ def _turn(name: str, number: int, members: int, state: int, home: str) -> Turn:
         result = compute(engine, segment, run, settings)
         if result.status != "computed":
             raise RuntimeError(str(result.reason))
-    took = [time.perf_counter() - began]
+    listed = time.perf_counter() - began
     began = time.perf_counter()
     plan = make_plan(segment, "webhook", settings, run, lambda: connect(settings))
-    took.append(time.perf_counter() - began)
+    planned = time.perf_counter() - began
     if plan.plan_id is None or plan.status != "planned":
         raise RuntimeError(str(plan.reason))
     began = time.perf_counter()
     sent = apply_plan(segment, "webhook", plan.plan_id, settings, run, lambda: connect(settings))
-    took.append(time.perf_counter() - began)
+    delivered = time.perf_counter() - began
     if sent.accepted != plan.counts.to_send:
         raise RuntimeError(f"{sent.accepted} of {plan.counts.to_send} rows were accepted")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return Turn(name, *took, sent.sent, sent.calls, memory)
+    return Turn(name, listed, planned, delivered, sent.sent, sent.calls, memory)
 
 
 def _publish(engine: Engine, generation: str, as_of: datetime, members: int, state: int) -> None:
@@ -125,8 +125,8 @@ def _publish(engine: Engine, generation: str, as_of: datetime, members: int, sta
           MOD(n, 7) + IF(MOD(n, 1000) < 8, {state}, 0), TRUE
         FROM (SELECT p + IF(MOD(p, 1000) = 9, {state} * {members}, 0) AS n FROM ({numbers(0, members)}) AS s) AS x"""
     )
-    row = {"generation": generation, "as_of": as_of, "published_at": as_of, "seq_to": 99, "people": members, "events": 0}
-    engine.append("ops.published", [row])
+    row = {"generation": generation, "as_of": as_of, "published_at": as_of, "people": members, "events": 0}
+    engine.append("ops.published", [{**row, "seq_to": 99}])
     loads = [
         {"seq": place, "source": source, "account": "main", "stream": stream, "run_id": f"{generation}-{place}"}
         for place, (source, stream) in enumerate(sorted(streams_of(CUSTOMERS.name)), start=1)
