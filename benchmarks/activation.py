@@ -24,6 +24,7 @@ from benchmarks.increment import numbers
 from include.activate.freshness import streams_of
 from include.activate.segment import compute, read_segment
 from include.activate.sync import apply_plan, make_plan
+from include.connect.connection import read_connection
 from include.run import Run
 from include.settings import read_settings
 from include.warehouse.engine import Column, Engine, Table, connect
@@ -92,6 +93,7 @@ def _turn(name: str, number: int, members: int, state: int, home: str) -> Turn:
     path = Path(home) / "everybody.sql"
     path.write_text(SEGMENT)
     segment = read_segment(path)
+    read_connection("webhook")  # imports Airflow, which every task does
     run = Run.of("bench", f"turn {number}", START + timedelta(days=number))
     with connect(settings) as engine:
         _publish(engine, f"g{number}", run.as_of, members, state)
