@@ -45,7 +45,9 @@ def latest_runs(runs: list[RunState]) -> dict[str, RunState]:
 
 
 def start_ingests(api: AirflowApi, expected: set[str], seconds: float = 300) -> set[str]:
-    """Wait until the expected DAGs are there, then start every ingest that does not start by itself; returns all DAGs.
+    """Wait until the expected DAGs are there, then start every ingest that does not start by itself.
+
+    Returns the DAGs of the road; those that only watch, or wait for a person, are not among them.
 
     Raises:
         FixSettings: a DAG file does not load.
@@ -65,7 +67,7 @@ def start_ingests(api: AirflowApi, expected: set[str], seconds: float = 300) -> 
         # A DAG seen for the first time may be due at once; starting it too would pull twice.
         if dag_id.startswith("ingest_") and dag_id not in under_way and not api.due(dag_id, now):
             api.trigger(dag_id)
-    return dags
+    return {dag_id for dag_id in dags if dag_id.startswith(RANKS)}
 
 
 def follow(

@@ -87,9 +87,11 @@ def verify(
         )
     with open_engine() as engine:
         ensure_tables(engine)
-        known = "SELECT place, address FROM activation.state WHERE sync = @sync AND operation {} ('enter', 'update')"
-        ours = _by_place(engine.query(known.format("IN"), {"sync": name}))
-        doubted = _by_place(engine.query(known.format("NOT IN"), {"sync": name}))
+        known = engine.query(
+            "SELECT place, address, operation FROM activation.state WHERE sync = @sync", {"sync": name}
+        )
+        ours = _by_place(row for row in known if row["operation"] in ("enter", "update"))
+        doubted = _by_place(row for row in known if row["operation"] not in ("enter", "update"))
     there = asyncio.run(_held(destination, settings, read_connection(destination.connection), ours))
     found = [
         Drift(
