@@ -252,9 +252,9 @@ class AnalyzingClient:
         return [bigquery.Table(f"{self.project}.{here}.{path[1]}") for path in self.catalog.tables if path[0] == here]
 
     def delete_table(self, name: str, not_found_ok: bool) -> None:
-        """Drop a table or a view."""
+        """Drop a table or a view; what a generation leaves behind others still have."""
         path = _path(bigquery.Table(name))
-        if path in self.catalog.tables:
+        if path in self.catalog.tables and "generations" not in path:
             self.catalog.set(path, None)
 
     def load_table_from_json(
