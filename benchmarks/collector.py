@@ -1,7 +1,7 @@
 """Requests per second that are durable when they are answered: the collector, and FastAPI with an fsync a request.
 
 A request is a batch of 100 SendGrid events, each signed by itself: a collector keeps what comes twice only once.
-The client is a process of its own that writes prepared bytes. Turns are interleaved, figures are medians.
+The client is wrk, one thread, which sends what was prepared. Turns are interleaved, figures are medians.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -44,7 +45,9 @@ class Turn:
 def measure(seconds: float, repeats: int, tell: Callable[[str], None]) -> dict[str, Turn]:
     """Medians per kind of server."""
     seen: dict[str, list[Turn]] = {kind: [] for kind in KINDS}
-    tell(f"one asyncio client, {CONNECTIONS} connections, {seconds:g} s a turn")
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk sends the requests and is not here; install it (Debian: apt-get install wrk)")
+    tell(f"wrk, 1 thread, {CONNECTIONS} connections, {seconds:g} s a turn")
     for _ in range(repeats):
         for kind in KINDS:
             with _server(kind) as port:
@@ -62,24 +65,42 @@ def measure(seconds: float, repeats: int, tell: Callable[[str], None]) -> dict[s
 
 @contextmanager
 def _server(kind: str) -> Iterator[int]:
-    with tempfile.TemporaryDirectory(prefix="stitchline-bench-", dir=ROOT) as home:
+    with tempfile.TemporaryDirectory(prefix="stitchline-bench-", dir=ROOT, ignore_cleanup_errors=True) as home:
         env = {**os.environ, "STITCHLINE_HOME": home, "STITCHLINE_COLLECTOR": "sendgrid", "PYTHONPATH": str(ROOT)}
         # What is measured is taking requests: nothing is landed meanwhile.
         env |= {"STITCHLINE_COLLECTOR_RATE": "1e9", "STITCHLINE_COLLECTOR_ROLL_BYTES": str(2**40)}
         command = [sys.executable, "-m", "benchmarks.collector", "serve", kind]
         process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        yield int(process.stdout.readline())
-        # What was taken is not worth landing.
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            # What was taken is not worth landing.
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
 
 
 def _client(port: int, seconds: float) -> Turn:
-    command = [sys.executable, "-m", "benchmarks.collector", "client", str(port), str(seconds)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return Turn(*json.loads(done.stdout))
+    with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as folder:
+        bodies, headers = Path(folder) / "bodies", Path(folder) / "headers"
+        _prepare(bodies, headers, int(seconds * FASTEST))
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{seconds:g}s",
+            "--timeout",
+            "60s",
+            "-s",
+            "benchmarks/collector.lua",
+        ]
+        command += [f"http://127.0.0.1:{port}/webhooks/sendgrid", "--", str(bodies), str(headers)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    requests, took, p99, failed = json.loads(done.stdout.splitlines()[-1])
+    if failed:
+        raise RuntimeError(f"{failed} of {requests} requests failed:\n{done.stdout}{done.stderr}")
+    return Turn(requests / took, p99)
 
 
 def serve(kind: str) -> None:
@@ -151,52 +172,22 @@ def _serve_fastapi(ready: Callable[[int], None]) -> None:
     server.run(sockets=[listener])
 
 
-def client(port: int, seconds: float) -> None:
-    """Send for so long and print the figures."""
-    import uvloop
-
-    print(json.dumps(uvloop.run(_pour(port, seconds, _requests(port, int(seconds * FASTEST))))))
-
-
-def _requests(port: int, count: int) -> list[tuple[bytes, bytes]]:
-    """Head and body of every request; bodies repeat, under another signed time."""
+def _prepare(bodies: Path, headers: Path, count: int) -> None:
+    """Write bodies, and so many requests' headers: bodies repeat, under another signed time."""
     from include.simulate.webhooks import SENDERS, events_of
 
     sender, now = SENDERS["sendgrid"], time.time()
     batches = events_of(sender, BODIES * sender.batch, ["ann@example.com"], datetime.now(UTC), random.Random(7))
-    bodies = [sender.pack(batch) for batch in batches]
-    made = []
+    packed = [sender.pack(batch) for batch in batches]
+    bodies.write_bytes(b"".join(body + b"\0" for body in packed))
+    lines = []
     for number in range(count):
-        body = bodies[number % BODIES]
-        headers = {**sender.sign("", body, now - number), "Content-Type": sender.content_type, "Host": "127.0.0.1"}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"POST /webhooks/sendgrid HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
-        made.append((head.encode(), body))
-    return made
-
-
-async def _pour(port: int, seconds: float, requests: list[tuple[bytes, bytes]]) -> tuple[float, float]:
-    took: list[float] = []
-    waiting = iter(requests)
-    until = time.perf_counter() + seconds
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while (began := time.perf_counter()) < until:
-            writer.writelines(next(waiting))
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200"), head
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            await reader.readexactly(length)
-            took.append(time.perf_counter() - began)
-        writer.close()
-
-    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
-    return len(took) / seconds, sorted(took)[int(len(took) * 0.99)] * 1000
+        signed = sender.sign("", packed[number % BODIES], now - number)
+        lines.append(
+            "\t".join(part for pair in (*signed.items(), ("Content-Type", sender.content_type)) for part in pair)
+        )
+    headers.write_text("\n".join(lines))
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "serve":
-        serve(sys.argv[2])
-    else:
-        client(int(sys.argv[2]), float(sys.argv[3]))
+    serve(sys.argv[2])

@@ -39,7 +39,8 @@ SCRIPT = Path(__file__).with_name("stitchline.js")
 STALE_SECONDS = 300.0
 """Without a round of landing for so long, the collector calls itself unwell."""
 NEVER_CACHED = (b"cache-control", b"no-store, max-age=0")
-OK = Reply(200, b"ok")
+OK = Reply(200)
+"""No body: a sender looks at the status, and a body would be a second write to its socket."""
 TAKEN = Reply(200, b'{"success":true}', (JSON,))
 
 

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from include.connect.errors import FixCredentials
 
 USUAL = timedelta(minutes=5)
+_ECDSA = ec.ECDSA(Prehashed(SHA256()))
 
 
 @dataclass(slots=True)
@@ -163,7 +164,7 @@ class EcdsaSignature:
         digest = hashed.digest()
         for secret in secrets:
             try:
-                public_key(secret).verify(signature, digest, ec.ECDSA(Prehashed(SHA256())))
+                public_key(secret).verify(signature, digest, _ECDSA)
             except InvalidSignature:
                 continue
             check_time(time, now, self.tolerance)
