@@ -56,6 +56,10 @@ class Delivery:
                 outcomes += found
         return outcomes
 
+    def kept_back(self, rows: Sequence[PlannedRow]) -> list[Outcome]:
+        """Rows that were to follow when the trouble came; none of them was on its way."""
+        return _kept_back(rows, self.trouble) if self.trouble is not None else []
+
     def _batches(self, rows: Sequence[PlannedRow]) -> list[tuple[Send, list[PlannedRow]]]:
         together: dict[tuple[Send, str], list[PlannedRow]] = {}
         for row in rows:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from include.activate.destination import Change, Destination
 from include.activate.plan import ROW_COLUMNS, Counts, Drawing
@@ -207,36 +208,36 @@ def pending(engine: Engine, plan: KeptPlan, destination: Destination, after: int
     rows = engine.query(
         "SELECT p.* FROM activation.plan_rows AS p WHERE p.plan_id = @plan_id AND p.position > @after "
         "AND p.operation IN ('enter', 'update', 'leave') AND NOT EXISTS (SELECT 1 FROM activation.receipts AS r "
-        "WHERE r.plan_id = @plan_id AND r.position = p.position AND r.status = 'accepted') "
+        "WHERE r.plan_id = @plan_id AND r.position > @after AND r.position = p.position AND r.status = 'accepted') "
         "ORDER BY p.position LIMIT @limit",
         {"plan_id": plan.plan_id, "after": after, "limit": limit},
     )
-    return [
-        PlannedRow(
-            row["position"],
-            row["place"],
-            row["fields_hash"],
-            Change(
-                row["customer_id"],
-                row["address"],
-                row["operation"],
-                changed_fields(row, destination),
-                json.loads(row["previous_json"] or "{}"),
-                f"{plan.plan_id}-{row['position']}",
-            ),
-        )
-        for row in rows
-    ]
+    return [_planned(plan, row, destination) for row in rows]
+
+
+def _planned(plan: KeptPlan, row: dict[str, Any], destination: Destination) -> PlannedRow:
+    change = Change(
+        row["customer_id"],
+        row["address"],
+        row["operation"],
+        changed_fields(row, destination),
+        _fields(row["previous_json"]),
+        f"{plan.plan_id}-{row['position']}",
+    )
+    return PlannedRow(row["position"], row["place"], row["fields_hash"], change)
 
 
 def changed_fields(row: dict[str, Any], destination: Destination) -> dict[str, Any]:
     """What of a row is new to the destination; who leaves has the flag lowered and the mapped fields cleared."""
-    wanted = json.loads(row["fields_json"] or "{}")
-    before = json.loads(row["previous_json"] or "{}")
+    wanted, before = _fields(row["fields_json"]), _fields(row["previous_json"])
     if row["operation"] == "leave":
         _, name = destination.parted(row["place"])
         return {field: False if field == name else None for field in before}
     return {field: value for field, value in wanted.items() if field not in before or before[field] != value}
+
+
+def _fields(text: str | None) -> dict[str, Any]:
+    return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
 
 
 def _kept(row: dict[str, Any]) -> KeptPlan:

@@ -74,7 +74,8 @@ def settle(engine: Engine, plan: KeptPlan, first: int = 0, last: int = 2**62) ->
         "AND status = 'accepted' AND position BETWEEN @first AND @last GROUP BY position) "
         "SELECT p.sync, p.customer_id, p.place, p.address, p.operation, p.fields_json, p.fields_hash, "
         "a.`at` AS accepted_at, a.run_id FROM activation.plan_rows AS p "
-        "INNER JOIN accepted AS a ON a.position = p.position WHERE p.plan_id = @plan_id",
+        "INNER JOIN accepted AS a ON a.position = p.position "
+        "WHERE p.plan_id = @plan_id AND p.position BETWEEN @first AND @last",
         params,
     )
     engine.atomically(

@@ -28,7 +28,8 @@ from include.warehouse.engine import Engine
 OpenEngine = Callable[[], AbstractContextManager[Engine]]
 Status = Literal["applied", "unchanged", "held", "dry_run"]
 GROUP_BATCHES = 10
-"""Batches per place in flight between two writes of receipts: what a killed task may have to send again."""
+"""Batches per place in a group, whose receipts are written together while the next group is being sent: two groups are
+what a killed task may have to send again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,28 +211,44 @@ async def _send_all(
     run: Run,
     open_engine: OpenEngine,
 ) -> tuple[Delivery, int]:
-    """Send group after group; between two, the warehouse is open just long enough to write and to read on."""
+    """Send group after group; while one is sent, the warehouse takes the receipts of the one before.
+
+    So the vendor never waits for us, and the warehouse is open just long enough to write and to read on.
+    """
+
+    def turn_over(outcomes: list[receipts.Outcome], last: int) -> tuple[list[plan_book.PlannedRow], StopSync | None]:
+        with open_engine() as engine:
+            receipts.write(engine, plan, outcomes, run, _now())
+            latest = plan_book.last_started(engine, plan.sync)
+            if latest is not None and latest.plan_id != plan.plan_id:
+                return [], StopSync(
+                    f"plan {latest.plan_id} was let through while this one was being sent",
+                    where=plan.sync,
+                    fix="Nothing to do: the later plan sends what is left.",
+                )
+            following = plan_book.pending(engine, plan, destination, last, _group_size(destination))
+            if following:
+                plan_book.hand_over(engine, plan, following[-1].position)
+            return following, None
+
     async with open_session(destination, settings, connection) as session:
         delivery = Delivery(session, destination, kinds, connection.extra)
+        outcomes: list[receipts.Outcome] = []
         while group and delivery.trouble is None:
             handles = await delivery.prepare(group)
             if handles:
                 with open_engine() as engine:
                     delivery.trouble = delivery.trouble or _replaced(engine, plan, handles)
-            outcomes = await delivery.send(group)
-            with open_engine() as engine:
-                receipts.write(engine, plan, outcomes, run, _now())
-                latest = plan_book.last_started(engine, plan.sync)
-                if latest is not None and latest.plan_id != plan.plan_id:
-                    delivery.trouble = StopSync(
-                        f"plan {latest.plan_id} was let through while this one was being sent",
-                        where=plan.sync,
-                        fix="Nothing to do: the later plan sends what is left.",
-                    )
-                    break
-                group = plan_book.pending(engine, plan, destination, group[-1].position, _group_size(destination))
-                if group and delivery.trouble is None:
-                    plan_book.hand_over(engine, plan, group[-1].position)
+            sending = asyncio.create_task(delivery.send(group))
+            try:
+                group, overtaken = await asyncio.to_thread(turn_over, outcomes, group[-1].position)
+                delivery.trouble = delivery.trouble or overtaken
+                outcomes = await sending
+            except BaseException:
+                sending.cancel()
+                raise
+        with open_engine() as engine:
+            receipts.write(engine, plan, outcomes + delivery.kept_back(group), run, _now())
         return delivery, session.counters.requests
 
 

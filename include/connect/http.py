@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -69,7 +70,7 @@ class Counters:
         return Counters(self.requests, self.retries, self.throttled, self.throttled_seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """A vendor's answer; header names are in lower case."""
 
@@ -78,9 +79,9 @@ class Answer:
     body: bytes = field(repr=False)
     value: Any = field(default=None, repr=False)
 
-    @property
+    @cached_property
     def request_id(self) -> str | None:
-        """The vendor's id of the call."""
+        """The vendor's id of the call; asked for once per row of a batch."""
         return request_id(self.headers, self.body)
 
     def json(self) -> Any:
