@@ -28,8 +28,6 @@ LEASE_SECONDS = 300.0
 JITTER_SECONDS = 0.045
 """Calls reach the vendor a little late, each by another while: what is allowed in a second is spread over this much
 more, or a late call and the punctual ones after it would be one too many."""
-STEADY_SHARE = 0.95
-"""Of a limit, at least this much is used by calls without end; what is left is how many may go at once."""
 CIRCUIT_READ_SECONDS = 1.0
 CIRCUIT_THRESHOLD = 8
 CIRCUIT_COOL_SECONDS = 60.0
@@ -97,11 +95,10 @@ class Gate:
         while (pause := self._not_before.get(_name(budget), 0.0) - self._clock.now()) > 0:
             await self._wait(pause, deadline, "the vendor asked to wait")
         if isinstance(budget, Rate):
-            key, seconds = self._key(budget), budget.seconds + JITTER_SECONDS
-            burst = budget.burst or max(
-                1, int(budget.limit + 1 - STEADY_SHARE * budget.limit * seconds / budget.seconds)
-            )
-            wait = self._store.reserve(key, budget.limit, seconds, burst, self._clock.now())
+            limit = max(1, int(budget.limit))
+            # Less than one call in a window is one in a longer window.
+            seconds = max(budget.seconds, budget.seconds / budget.limit) + JITTER_SECONDS
+            wait = self._store.reserve(self._key(budget), limit, seconds, budget.burst or 1, self._clock.now())
             await self._wait(wait, deadline, "the budget shared by all users of the account is used up")
             yield
         elif isinstance(budget, Connections):

@@ -26,7 +26,7 @@ Scalar = str | int | bool
 class Rate:
     """At most `limit` calls in any `seconds`, over all tasks and processes of an account.
 
-    `burst` of them may go at once; bursts cost steady speed, a twentieth of it where none is given. A `name` keeps a
+    `burst` of them may go at once, else they start at twice the mean pace until the window is full. A `name` keeps a
     second budget of the same vendor apart. A connection's extra may override the limit: `rate_limit`, or
     `rate_limit_<name>`.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 
 from sqlalchemy import text
@@ -17,29 +16,44 @@ PROBE_SECONDS = 60.0
 class Traffic(Database):
     """Who may call which vendor, and when; losing the last of it in a power cut does no harm."""
 
-    def reserve(self, key: str, rate: float, per_seconds: float, burst: int, now: float, n: int = 1) -> float:
-        """Book `n` calls and return how many seconds to wait before making them (GCRA).
+    def reserve(self, key: str, limit: int, per_seconds: float, burst: int, now: float) -> float:
+        """Book a call and return how many seconds to wait before making it.
 
-        No window of `per_seconds` ever holds more than `rate` calls, bursts included: calls are spaced
-        `per_seconds / (rate + 1 - burst)` apart, so a burst costs steady speed. At most half of `rate` may burst.
+        No window of `per_seconds` ever holds more than `limit` calls: a call goes no earlier than `per_seconds` after
+        the one `limit` before it, so time lost is made up for as long as the window allows. Nor is it made up at
+        once: `burst` calls may go together, and otherwise no faster than at twice the mean pace.
 
         Raises:
-            ValueError: `rate`, `per_seconds` or `n` cannot be honoured.
+            ValueError: `limit`, `per_seconds` or `burst` cannot be honoured.
         """
-        burst = max(1, min(burst, math.floor(rate / 2)))
-        if rate <= 0 or per_seconds <= 0 or not 1 <= n <= burst:
-            raise ValueError(f"cannot reserve {n} of {rate} per {per_seconds} s with bursts of {burst}")
-        spacing = per_seconds / (rate + 1 - burst)
+        if limit < 1 or per_seconds <= 0 or burst < 1:
+            raise ValueError(f"cannot reserve one of {limit} calls per {per_seconds} s with bursts of {burst}")
+        burst = min(burst, limit)
+        # How many calls before this one, and how long after it this one may go.
+        distances = {limit: per_seconds}
+        distances.setdefault(burst, burst * per_seconds / limit / 2)
         with self._write(durable=False) as connection:
-            booked = connection.execute(
+            number = connection.execute(
                 text(
-                    "INSERT INTO budgets (name, arrives_at) VALUES (:name, :now + :cost) ON CONFLICT (name) "
-                    "DO UPDATE SET arrives_at = :cost + "
-                    "CASE WHEN budgets.arrives_at > :now THEN budgets.arrives_at ELSE :now END RETURNING arrives_at"
+                    "INSERT INTO budgets (name, calls) VALUES (:name, 1) ON CONFLICT (name) "
+                    "DO UPDATE SET calls = budgets.calls + 1 RETURNING calls"
                 ),
-                {"name": key, "now": float(now), "cost": float(n * spacing)},
+                {"name": key},
             ).scalar_one()
-        return float(max(0.0, booked - burst * spacing - now))
+            earlier = connection.execute(
+                text("SELECT number, goes_at FROM bookings WHERE name = :name AND number IN (:window, :burst)"),
+                {"name": key, "window": number - limit, "burst": number - burst},
+            )
+            goes_at = max([now, *(at + distances[number - before] for before, at in earlier)])
+            connection.execute(
+                text("INSERT INTO bookings (name, number, goes_at) VALUES (:name, :number, :goes_at)"),
+                {"name": key, "number": number, "goes_at": float(goes_at)},
+            )
+            connection.execute(
+                text("DELETE FROM bookings WHERE name = :name AND number <= :spent"),
+                {"name": key, "spent": number - limit},
+            )
+        return float(goes_at - now)
 
     def acquire_lease(self, key: str, limit: int, holder: str, ttl_seconds: float, now: float) -> str | None:
         """One of `limit` places under `key`, or None when all are taken; a dead holder's place frees after its ttl."""

@@ -28,13 +28,13 @@ def count_aloud(store: Store, pipe: Connection, counter: str) -> None:
 
 
 def book(
-    store: Store, pipe: Connection, key: str, rate: float, per_seconds: float, burst: int, times: int
+    store: Store, pipe: Connection, key: str, limit: int, per_seconds: float, burst: int, times: int
 ) -> list[float]:
     """Book calls back to back; returns the moments at which they were allowed."""
     moments = []
     for _ in range(times):
         now = time.time()
-        moments.append(now + store.reserve(key, rate, per_seconds, burst, now))
+        moments.append(now + store.reserve(key, limit, per_seconds, burst, now))
     return moments
 
 

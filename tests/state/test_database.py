@@ -50,11 +50,11 @@ def test_an_older_schema_moves_forward_and_keeps_its_rows(store, settings, tmp_p
     store.next_value("kept")
     folder = tmp_path / "migrations"
     shutil.copytree(database.MIGRATIONS, folder)
-    (folder / "0003_colour.sql").write_text("ALTER TABLE counters ADD COLUMN colour TEXT\n")
-    (folder / "0004_elsewhere.sqlite.sql").write_text("ALTER TABLE counters ADD COLUMN shape TEXT\n")
-    (folder / "0004_elsewhere.postgresql.sql").write_text("ALTER TABLE counters ADD COLUMN shape TEXT\n")
-    assert database.migrate(store._engine, folder) == 4
-    assert store.schema_version == 4
+    (folder / "0004_colour.sql").write_text("ALTER TABLE counters ADD COLUMN colour TEXT\n")
+    (folder / "0005_elsewhere.sqlite.sql").write_text("ALTER TABLE counters ADD COLUMN shape TEXT\n")
+    (folder / "0005_elsewhere.postgresql.sql").write_text("ALTER TABLE counters ADD COLUMN shape TEXT\n")
+    assert database.migrate(store._engine, folder) == 5
+    assert store.schema_version == 5
     [row] = store._read("SELECT * FROM counters")
     assert dict(row) == {"name": "kept", "value": 1, "colour": None, "shape": None}
 
@@ -62,12 +62,12 @@ def test_an_older_schema_moves_forward_and_keeps_its_rows(store, settings, tmp_p
 def test_a_failing_migration_leaves_the_schema_as_it_was(store, tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
     shutil.copytree(database.MIGRATIONS, folder)
-    (folder / "0003_half.sql").write_text(
+    (folder / "0004_half.sql").write_text(
         "ALTER TABLE counters ADD COLUMN colour TEXT;\n\nSELECT nothing FROM nowhere;\n"
     )
     with pytest.raises(Exception, match="nowhere"):
         database.migrate(store._engine, folder)
-    assert store.schema_version == 2
+    assert store.schema_version == 3
     assert store.next_value("n") == 1
     assert dict(store._read("SELECT * FROM counters")[0]) == {"name": "n", "value": 1}
 

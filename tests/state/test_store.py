@@ -17,39 +17,57 @@ def test_counters_are_separate(store) -> None:
     assert [store.next_value("a"), store.next_value("a"), store.next_value("b")] == [1, 2, 1]
 
 
-def test_steady_calls_are_spaced_and_a_burst_goes_at_once(store) -> None:
-    waits = [store.reserve("k", 10, 10, 1, 100.0) for _ in range(3)]
-    assert waits == pytest.approx([0, 1, 2])
-    assert store.reserve("k", 10, 10, 1, 500.0) == 0
-    burst = [store.reserve("b", 10, 10, 3, 100.0) for _ in range(4)]
-    assert burst == pytest.approx([0, 0, 0, 10 / 8])
+def test_calls_start_at_twice_the_mean_pace_and_a_full_window_holds_them_back(store) -> None:
+    waits = [store.reserve("k", 4, 8, 1, 100.0) for _ in range(6)]
+    assert waits == pytest.approx([0, 1, 2, 3, 8, 9])
+    assert store.reserve("k", 4, 8, 1, 500.0) == 0
 
 
-def test_several_calls_are_booked_at_once(store) -> None:
-    assert store.reserve("k", 10, 8, 3, 100.0, n=3) == 0
-    assert store.reserve("k", 10, 8, 3, 100.0, n=2) == pytest.approx(2)
+def test_a_burst_goes_at_once(store) -> None:
+    waits = [store.reserve("k", 10, 20, 3, 100.0) for _ in range(11)]
+    assert waits == pytest.approx([0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 20])
 
 
-@pytest.mark.parametrize(("rate", "per_seconds", "n"), [(0, 1, 1), (5, 0, 1), (5, 1, 0), (4, 1, 3)])
-def test_a_booking_that_cannot_be_honoured_is_refused(store, rate, per_seconds, n) -> None:
+def test_time_lost_is_made_up_within_the_window(store) -> None:
+    """Ten calls a second, and a second in which only the first four came in time."""
+    moments = [100 + 0.1 * number for number in range(4)]
+    assert [store.reserve("k", 10, 1, 10, now) for now in moments] == pytest.approx([0, 0, 0, 0])
+    assert [store.reserve("k", 10, 1, 10, 100.9) for _ in range(6)] == pytest.approx([0] * 6)
+    assert store.reserve("k", 10, 1, 10, 100.9) == pytest.approx(0.1)
+
+
+def test_a_limit_that_changes_holds_from_the_next_call_on(store) -> None:
+    assert [store.reserve("k", 4, 8, 4, 100.0) for _ in range(4)] == [0] * 4
+    assert store.reserve("k", 2, 8, 2, 101.0) == pytest.approx(7)
+
+
+def test_only_the_bookings_of_a_window_are_kept(store) -> None:
+    for number in range(50):
+        store.reserve("k", 5, 1, 1, float(number))
+    with store._engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT COUNT(*) FROM bookings").scalar_one() == 5
+
+
+@pytest.mark.parametrize(("limit", "per_seconds", "burst"), [(0, 1, 1), (5, 0, 1), (5, 1, 0)])
+def test_a_booking_that_cannot_be_honoured_is_refused(store, limit, per_seconds, burst) -> None:
     with pytest.raises(ValueError, match="cannot reserve"):
-        store.reserve("k", rate, per_seconds, 10, 1.0, n=n)
+        store.reserve("k", limit, per_seconds, burst, 1.0)
 
 
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    rate=st.integers(1, 12),
+    limit=st.integers(1, 12),
     burst=st.integers(1, 12),
     steps=st.lists(st.floats(0, 3), min_size=1, max_size=30),
     data=st.data(),
 )
-def test_no_window_exceeds_the_rate_whatever_the_rhythm(store, rate, burst, steps, data) -> None:
+def test_no_window_exceeds_the_rate_whatever_the_rhythm(store, limit, burst, steps, data) -> None:
     key, now, moments = f"k{data.draw(st.uuids())}", 0.0, []
     for step in steps:
         now += step
-        moments.append(now + store.reserve(key, rate, 5.0, burst, now))
+        moments.append(now + store.reserve(key, limit, 5.0, burst, now))
     for moment in moments:
-        assert sum(moment <= other < moment + 5.0 - 1e-6 for other in moments) <= rate
+        assert sum(moment <= other < moment + 5.0 - 1e-6 for other in moments) <= limit
 
 
 def test_leases_are_counted_renewed_and_given_back(store) -> None:
