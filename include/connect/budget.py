@@ -28,6 +28,8 @@ LEASE_SECONDS = 300.0
 JITTER_SECONDS = 0.045
 """Calls reach the vendor a little late, each by another while: what is allowed in a second is spread over this much
 more, or a late call and the punctual ones after it would be one too many."""
+LATE_SECONDS = 0.01
+"""A call that this machine sends later than that is booked anew, at the moment it goes."""
 CIRCUIT_READ_SECONDS = 1.0
 CIRCUIT_THRESHOLD = 8
 CIRCUIT_COOL_SECONDS = 60.0
@@ -98,8 +100,11 @@ class Gate:
             limit = max(1, int(budget.limit))
             # Less than one call in a window is one in a longer window.
             seconds = max(budget.seconds, budget.seconds / budget.limit) + JITTER_SECONDS
-            wait = self._store.reserve(self._key(budget), limit, seconds, budget.burst or 1, self._clock.now())
+            booked_at = self._clock.now()
+            number, wait = self._store.reserve(self._key(budget), limit, seconds, budget.burst or 1, booked_at)
             await self._wait(wait, deadline, "the budget shared by all users of the account is used up")
+            if (now := self._clock.now()) - booked_at - wait > LATE_SECONDS:
+                self._store.went(self._key(budget), number, now)
             yield
         elif isinstance(budget, Connections):
             lease_id = await self._lease(budget, deadline)

@@ -16,8 +16,8 @@ PROBE_SECONDS = 60.0
 class Traffic(Database):
     """Who may call which vendor, and when; losing the last of it in a power cut does no harm."""
 
-    def reserve(self, key: str, limit: int, per_seconds: float, burst: int, now: float) -> float:
-        """Book a call and return how many seconds to wait before making it.
+    def reserve(self, key: str, limit: int, per_seconds: float, burst: int, now: float) -> tuple[int, float]:
+        """Book a call; returns its number and how many seconds to wait before making it.
 
         No window of `per_seconds` ever holds more than `limit` calls: a call goes no earlier than `per_seconds` after
         the one `limit` before it, so time lost is made up for as long as the window allows. Nor is it made up at
@@ -53,7 +53,15 @@ class Traffic(Database):
                 text("DELETE FROM bookings WHERE name = :name AND number <= :spent"),
                 {"name": key, "spent": number - limit},
             )
-        return float(goes_at - now)
+        return int(number), float(goes_at - now)
+
+    def went(self, key: str, number: int, at: float) -> None:
+        """Note that a booked call went later than it might have; those that count from it go later too."""
+        with self._write(durable=False) as connection:
+            connection.execute(
+                text("UPDATE bookings SET goes_at = :at WHERE name = :name AND number = :number AND goes_at < :at"),
+                {"name": key, "number": number, "at": float(at)},
+            )
 
     def acquire_lease(self, key: str, limit: int, holder: str, ttl_seconds: float, now: float) -> str | None:
         """One of `limit` places under `key`, or None when all are taken; a dead holder's place frees after its ttl."""

@@ -34,7 +34,7 @@ def book(
     moments = []
     for _ in range(times):
         now = time.time()
-        moments.append(now + store.reserve(key, limit, per_seconds, burst, now))
+        moments.append(now + store.reserve(key, limit, per_seconds, burst, now)[1])
     return moments
 
 
