@@ -152,10 +152,11 @@ def test_receipts_are_written_group_by_group(
     vendor.fails_after, vendor.trouble = 9, KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         send(warehouse, segment, contacts)
-    assert len(warehouse.state()) == 40
+    kept = len(warehouse.state())
+    assert kept in (40, 80)
     vendor.trouble = None
     result = send(warehouse, segment, contacts, 0.1)
-    assert (result.sent, len(warehouse.state()), len(vendor.flagged())) == (60, 100, 100)
+    assert (result.sent, len(warehouse.state()), len(vendor.flagged())) == (100 - kept, 100, 100)
 
 
 def test_a_sync_stops_when_a_later_plan_was_let_through(
@@ -178,8 +179,9 @@ def test_a_sync_stops_when_a_later_plan_was_let_through(
 
     with pytest.raises(StopSync, match="plan later was let through while this one was being sent"):
         send(warehouse, segment, replace(contacts, enter=overtaken, leave=overtaken, concurrency=1))
-    # The second group was under way when the first one's receipts were written; there is no third.
-    assert (len(vendor.calls), len(warehouse.state())) == (2, 20)
+    # The second group may be under way by the time the later plan is seen; there is no third.
+    assert len(vendor.calls) in (1, 2)
+    assert len(warehouse.state()) == 10 * len(vendor.calls)
 
 
 def test_receipts_without_state_are_settled_first(

@@ -85,6 +85,7 @@ def test_checks_ran_on_every_loaded_table(walked: Road) -> None:
     assert rows[0]["n"] >= 12
 
 
+@pytest.mark.long
 def test_walking_again_changes_nothing(walked: Road) -> None:
     with walked.here() as settings:
         before = fingerprint(settings, TOUCHED)
@@ -99,6 +100,7 @@ def test_walking_again_changes_nothing(walked: Road) -> None:
     assert walked.company.writes() == 0
 
 
+@pytest.mark.long
 def test_who_recovers_leaves_the_list(walked: Road) -> None:
     tagged = tagged_addresses(walked)
     moved = walked.company.control("POST", "advance", {"recover": 2})

@@ -126,6 +126,7 @@ def megabytes_for(count: int, home: Path) -> float:
     return float(megabytes)
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_contacts_take_no_more_memory_than_a_page(tmp_path: Path) -> None:
     assert megabytes_for(100_000, tmp_path) < 200
 
