@@ -28,7 +28,7 @@ def find_customer(engine: Engine, settings: Settings, text: str) -> str:
     kind, value = spelled_out(text.strip().removeprefix("customer_id:"))
     if not value or len(value) > LONGEST:
         raise FixSettings("that is no identifier", where="search", fix="Write an e-mail address, phone number or id.")
-    if kind is None and standing(engine, value).status != "unknown":
+    if kind is None and "@" not in value and standing(engine, value).status != "unknown":
         return value
     space = str(clock(None, settings)["space"])
     try:

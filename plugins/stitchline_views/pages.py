@@ -107,10 +107,6 @@ def journey(request: Request, customer_id: str, user: User, before: str = "") ->
     looking = Looking(user.get_name(), not _may_read(user), is_embed=False)
     settings = read_settings()
     with _published(settings) as (engine, state):
-        found = standing(engine, customer_id)
-        if found.status == "moved":
-            # Not for ever: two people who were taken for one may be parted again.
-            return RedirectResponse(f"{request.scope['root_path']}/customers/{found.customer_id}", 307)
         return _journey(request, settings, engine, state, customer_id, before, looking)
 
 
@@ -125,9 +121,8 @@ def embed(request: Request) -> Response:
         return _page(request, "message.html", 403, is_embed=True, heading=REFUSED[0], text=REFUSED[1])
     looking = Looking(f"embed {link.link_id}", is_masked=False, is_embed=True, query=f"token={token}&")
     with _published(settings) as (engine, state):
-        found = standing(engine, link.customer_id)
         before = request.query_params.get("before", "")
-        return _journey(request, settings, engine, state, found.customer_id, before, looking)
+        return _journey(request, settings, engine, state, link.customer_id, before, looking)
 
 
 @app.post("/embed-links")
@@ -184,9 +179,14 @@ def _journey(
         return _page(request, "message.html", 400, is_embed=looking.is_embed, heading="No such page", text=text)
     person = read_person(engine, customer_id)
     if person is None:
-        status = standing(engine, customer_id).status
-        heading, text = GONE.get(status, GONE["unknown"])
-        code = 404 if status == "unknown" else 410
+        became = standing(engine, customer_id)
+        if became.status == "moved" and looking.is_embed:
+            return _journey(request, settings, engine, state, became.customer_id, before, looking)
+        if became.status == "moved":
+            # Not for ever: two people who were taken for one may be parted again.
+            return RedirectResponse(f"{request.scope['root_path']}/customers/{became.customer_id}", 307)
+        heading, text = GONE.get(became.status, GONE["unknown"])
+        code = 404 if became.status == "unknown" else 410
         return _page(request, "message.html", code, is_embed=looking.is_embed, heading=heading, text=text)
     found = read_activities(engine, customer_id, place, PAGE + 1)
     with Store.open(settings) as store:

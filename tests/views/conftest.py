@@ -17,8 +17,7 @@ import pytest
 from include.launcher import free_port, server_environment
 from include.settings import ROOT
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parent))
 from town import Town, build
 
 PEOPLE = {"vera": "viewer", "ulla": "user", "olga": "op", "anna": "admin"}
@@ -68,7 +67,7 @@ def site(town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
     }
     log = folder / "server.log"
     with open(log, "wb") as out:
-        command = [sys.executable, str(HERE / "airflow_server.py"), str(port)]
+        command = [sys.executable, str(Path(__file__).with_name("airflow_server.py")), str(port)]
         process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=out, stderr=out)
     site = Site(f"http://127.0.0.1:{port}", log)
 

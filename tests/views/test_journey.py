@@ -164,7 +164,7 @@ def test_ten_thousand_activities_are_read_page_by_page_and_none_twice(site: Site
         path = f"{CUSTOMERS}/{BUSY}" + re.search(r'<a href="(\?before=[^"]+)">Older', text)[1].replace("&amp;", "&")
     # Newest first; among those of one moment the greatest id.
     assert seen == sorted(range(BUSY_ACTIVITIES), key=lambda n: (n // 100, -n))[: 7 * 50]
-    last = browser.get(f"{CUSTOMERS}/{BUSY}", params={"before": "1,segment/0"})
+    last = browser.get(f"{CUSTOMERS}/{BUSY}", params={"before": "1.0,segment/0"})
     assert "Nothing older." in last.text
 
 
