@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from include.cli_collector import collector
+from include.cli_customer import customer_app
 from include.cli_identity import identity_app
 from include.cli_models import models_app
 from include.cli_privacy import privacy_app
@@ -35,6 +36,7 @@ app.add_typer(source_app, name="source")
 app.add_typer(segment_app, name="segment")
 app.add_typer(sync_app, name="sync")
 app.add_typer(identity_app, name="identity")
+app.add_typer(customer_app, name="customer")
 app.add_typer(models_app, name="models")
 app.add_typer(privacy_app, name="privacy")
 app.command()(doctor)

@@ -51,13 +51,13 @@ def identity_explain(
     """Why an identifier belongs to its person: the shortest chain of evidence."""
     from include.cli import _settings
     from include.warehouse.engine import connect
-    from include.warehouse.identity.explain import explain
+    from include.warehouse.identity.explain import explain, spelled_out
 
     settings = _settings(None)
-    kind, value = _identifier(identifier)
+    kind, value = spelled_out(identifier)
     with connect(settings, read_only=True) as engine:
         _state(engine)
-        chain = explain(engine, kind, value, _identifier(other) if other else None, _space(settings))
+        chain = explain(engine, kind, value, spelled_out(other) if other else None, _space(settings))
     _print_chain(chain)
     people = {step.customer_id for step in chain if step.customer_id}
     if len(people) == 1:
@@ -156,6 +156,7 @@ def identity_unmerge(
     """Decide that two identifiers of one customer belong to two people: a cannot_link in overrides.yaml."""
     from include.cli import _now, _settings
     from include.warehouse.engine import connect
+    from include.warehouse.identity.explain import spelled_out
     from include.warehouse.identity.generation import limits_of
     from include.warehouse.identity.overrides import OVERRIDES
     from include.warehouse.identity.preview import preview
@@ -165,7 +166,7 @@ def identity_unmerge(
     path, space = settings.identity_overrides or OVERRIDES, _space(settings)
     with connect(settings, read_only=True) as engine:
         _state(engine)
-        person = one_person(engine, _identifier(identifier), _identifier(other), space)
+        person = one_person(engine, spelled_out(identifier), spelled_out(other), space)
     out.print(f"customer {person.customer_id} has both:")
     _print_chain(person.chain)
     today = datetime.now(UTC).date()
@@ -205,15 +206,6 @@ def _space(settings: Settings) -> str:
     from include.warehouse.models import clock
 
     return str(clock(None, settings)["space"])
-
-
-def _identifier(text: str) -> tuple[str | None, str]:
-    """`kind:value`, or a value of any kind."""
-    from include.warehouse.identity.kinds import KINDS
-
-    kind, mark, value = text.partition(":")
-    is_kind = any(known.name == kind for known in KINDS)
-    return (kind, value) if mark and is_kind else (None, text)
 
 
 def _print_chain(chain: Iterable[Step]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,6 +83,15 @@ class Settings(BaseSettings):
     collector_load_seconds: int = Field(300, ge=1, description="how often ingest_collector loads what was landed")
     alert_connection: str = Field("slack_alerts", description="Airflow connection id of the Slack webhook")
     ui_url: str = Field("http://127.0.0.1:8080", description="where people open the Airflow UI, for links in messages")
+    public_url: str | None = Field(
+        None, description="the UI's lasting address, which links in vendors' records begin with; a change re-sends them"
+    )
+    embed_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="comma-separated secrets that sign embedded pages: the first signs, the others still open"
+    )
+    embed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="comma-separated sites (https://acme.zendesk.com) that may show embedded pages; none by default"
+    )
     encryption_key: str | None = Field(None, description="Fernet key of the tokens in the state store")
     erasure_salt: SecretStr | None = Field(
         None, min_length=16, description="secret by which erased people are known again; must never change"
@@ -94,12 +104,38 @@ class Settings(BaseSettings):
         "collector_origins",
         "collector_redirect_hosts",
         "identity_limits",
+        "embed_key",
+        "embed_hosts",
         mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not re.fullmatch(r"https?://[^\s?#]+", value):
+            raise ValueError("write an address, such as https://airflow.example.com")
+        return value.rstrip("/")
+
+    @field_validator("embed_key")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < 32 for key in value):
+            raise ValueError("each key must have at least 32 characters (openssl rand -hex 32)")
+        return value
+
+    @field_validator("embed_hosts")
+    @classmethod
+    def _sites(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # They become part of a header: nothing but addresses of sites may get there.
+        if not all(re.fullmatch(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d+)?", site) for site in value):
+            raise ValueError("write sites, such as https://acme.zendesk.com or https://*.example.com")
         return value
 
     @property

@@ -69,7 +69,8 @@ def test_make_targets_exist() -> None:
 @pytest.mark.parametrize("line", re.findall(r"^\.venv/bin/stitchline ([^#\n]+)", README, re.M))
 def test_commands_exist(line: str) -> None:
     words = [word for word in line.split() if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")]
-    commands = words[:2] if words[0] in ("source", "segment", "sync", "identity", "models", "privacy") else words[:1]
+    groups = ("source", "segment", "sync", "identity", "models", "privacy", "customer")
+    commands = words[:2] if words[0] in groups else words[:1]
     shown = CliRunner(env={"TERMINAL_WIDTH": "200"}).invoke(app, [*commands, "--help"])
     assert shown.exit_code == 0, shown.output
     for option in re.findall(r"--[a-z-]+", line):

@@ -13,6 +13,8 @@ import yaml
 
 from include.activate.destination import MODES, Destination, Mode
 from include.connect.errors import FixSettings
+from include.journey.link import JOURNEY_URL, pages_url
+from include.settings import read_settings
 
 Removal = Literal["leave", "consent", "keep"]
 REMOVALS: tuple[Removal, ...] = ("leave", "consent", "keep")
@@ -248,7 +250,16 @@ def _fields(item: _Reader, destination: Destination) -> tuple[tuple[str, str], .
             inner.fail(
                 name, f"{name} must name a column", "Write `field: column_of_the_segment_or_of_marts_customers`."
             )
+        if column == JOURNEY_URL:
+            _check_address(inner, name)
     return tuple(sorted((name, str(column)) for name, column in inner.values.items()))
+
+
+def _check_address(inner: _Reader, name: str) -> None:
+    try:
+        pages_url(read_settings())
+    except FixSettings as error:
+        inner.fail(name, f"{name}: {error.what}", f"{error.where}: {error.fix}")
 
 
 def _guards(item: _Reader) -> Guards:

@@ -11,7 +11,9 @@ from include.activate.destination import Destination, FieldKind
 from include.activate.header import SyncSpec
 from include.activate.segment import Segment
 from include.connect.errors import FixSettings
+from include.journey.link import JOURNEY_URL, pages_url
 from include.run import Run
+from include.settings import Settings
 from include.warehouse.engine import Engine
 
 SENT = ("enter", "update", "leave")
@@ -104,11 +106,12 @@ def draw(
     run: Run,
     generation: str,
     extra: Mapping[str, Any],
+    settings: Settings,
 ) -> Drawing:
     """Work the plan out into `scratch.plan_rows`; nothing that lasts is written.
 
     Raises:
-        FixSettings: the header names a column or a consent that does not exist.
+        FixSettings: the header names a column or a consent that does not exist, or links and nobody said to where.
     """
     sync = sync_id(segment, destination)
     reader = engine.at(generation)
@@ -122,6 +125,8 @@ def draw(
         "give_up_days": GIVE_UP_DAYS,
         "patience": PATIENCE,
     }
+    if any(column == JOURNEY_URL for _, column in spec.fields):
+        params["pages"] = pages_url(settings)
     reader.execute(_desired_sql(reader, segment, spec, destination), params)
     reader.execute(_state_sql(reader, spec), params)
     reader.execute(_compared_sql(spec), params)
@@ -157,6 +162,9 @@ def _mapped(reader: Engine, segment: Segment, spec: SyncSpec) -> list[tuple[str,
     listed, people = reader.columns(segment.table), reader.columns("marts.customers")
     found: list[tuple[str, FieldKind, str]] = []
     for name, column in spec.fields:
+        if column == JOURNEY_URL:
+            found.append((name, "text", "CONCAT(@pages, l.customer_id)"))
+            continue
         table = "l" if column in listed else "c"
         kind = (listed if column in listed else people).get(column)
         where = f"{segment.path}:{spec.line}"
@@ -164,7 +172,7 @@ def _mapped(reader: Engine, segment: Segment, spec: SyncSpec) -> list[tuple[str,
             raise FixSettings(
                 f"{name}: no column {column!r}",
                 where=where,
-                fix=f"Name a column of {segment.table} or of marts.customers.",
+                fix=f"Name a column of {segment.table} or of marts.customers, or {JOURNEY_URL}.",
             )
         found.append((name, *_value(f"{table}.{column}", kind, name, where)))
     return found

@@ -131,7 +131,7 @@ def make_plan(
         generation, reason = no_list(engine, segment)
         if reason is not None:
             return Plan(name, None, "dry_run" if dry else "held", Counts(), reason, reason)
-        drawing, before = _draw(engine, segment, spec, destination, run, generation, connection)
+        drawing, before = _draw(engine, segment, spec, destination, run, generation, connection, settings)
         plan_id = drawing.plan_id(name, run)
         new = plan_book.not_let_through(engine, before)
         tripped = guards.tripped(
@@ -183,7 +183,7 @@ def apply_plan(
             return SyncResult(plan.sync, plan_id, "dry_run", plan.counts, held=dry or plan.reason)
         if plan.status == "held" and approve != plan_id:
             return SyncResult(plan.sync, plan_id, "held", plan.counts, held=plan.reason)
-        _still_holds(engine, plan, segment, spec, destination, run, connection)
+        _still_holds(engine, plan, segment, spec, destination, run, connection, settings)
         receipts.hand_on(engine, plan.sync)
         if plan.started_at is None:
             plan_book.start(engine, plan, approved_by, _now())
@@ -279,6 +279,7 @@ def _draw(
     run: Run,
     generation: str,
     connection: Connection,
+    settings: Settings,
 ) -> tuple[Drawing, KeptPlan | None]:
     """Draw the plan after bringing the state up to date with what an interrupted plan had accepted."""
     name = sync_id(segment, destination)
@@ -286,7 +287,7 @@ def _draw(
     if before is not None and before.status == "applying":
         receipts.settle(engine, before)
         receipts.doubt(engine, before)
-    drawing = draw(engine, segment, spec, destination, run, generation, connection.extra)
+    drawing = draw(engine, segment, spec, destination, run, generation, connection.extra, settings)
     receipts.rebind(engine, name)
     return drawing, before
 
@@ -299,6 +300,7 @@ def _still_holds(
     destination: Destination,
     run: Run,
     connection: Connection,
+    settings: Settings,
 ) -> None:
     latest = plan_book.last_started(engine, plan.sync)
     is_other = latest is not None and latest.plan_id != plan.plan_id
@@ -314,7 +316,7 @@ def _still_holds(
     generation, reason = no_list(engine, segment)
     if reason is not None:
         raise _no_longer(plan, reason)
-    _draw(engine, segment, spec, destination, run, generation, connection)
+    _draw(engine, segment, spec, destination, run, generation, connection, settings)
     differing = plan_book.differences(engine, plan.plan_id)
     if differing:
         raise _no_longer(plan, f"the list or the destination changed in {differing} rows since")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MOST = 200
 LOCKED_ONCE = "Locked once"
 """A contact of this title is being changed by somebody else when it is changed next."""
-TYPES = {"Checkbox": "boolean", "Text": "string", "Number": "double"}
+TYPES = {"Checkbox": "boolean", "Text": "string", "Number": "double", "Url": "url"}
 
 
 class Writes:

@@ -320,7 +320,8 @@ def open_duckdb(settings: Settings, *, read_only: bool = False) -> Iterator[Duck
             raise FixSettings("nothing is published yet", where=str(path.parent), fix="Run the unify DAG once.")
         copy, base = pointer.read_text().split()
         connection = duckdb.connect(str(path.parent / copy), read_only=True, config=_config())
-        connection.execute(f"ATTACH {_text(str(path.parent / base))} AS {BASE} (READ_ONLY)")
+        # Readers in one process share what they opened, a base that another has attached included.
+        connection.execute(f"ATTACH IF NOT EXISTS {_text(str(path.parent / base))} AS {BASE} (READ_ONLY)")
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _open_writer(path, settings.warehouse_wait_seconds)

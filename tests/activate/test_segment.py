@@ -41,6 +41,7 @@ def read(tmp_path: Path, text: str) -> Any:
         ("field: is_x", "field: is-x", 7, "cannot be a field's name"),
         ("field: is_x}", "field: is_x, mode: mirrored}", 7, "'mirrored' is not known"),
         ("field: is_x}", "field: is_x, fields: {a: 1}}", 7, "must name a column"),
+        ("field: is_x}", "field: is_x, fields: {page: journey_url}}", 7, "lasting address is not set"),
         ("field: is_x}", "field: is_x, guards: {max_leaving: many}}", 7, "must be a number"),
         ("field: is_x}", "field: is_x}\n  - {to: hubspot_contact, field: is_y}", 8, "named twice"),
         ("field: is_x}", "field: is_x}\nmax_age: {stripe.charges: soon}", 8, "'soon' is no age"),

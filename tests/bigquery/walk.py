@@ -12,6 +12,7 @@ from pathlib import Path
 from recorder import Record, recording
 
 from include import steps
+from include.activate.plan import draw
 from include.activate.rename import take_over
 from include.activate.segment import compute, get_segment, preview
 from include.checks.quarantine import held, set_aside
@@ -20,9 +21,13 @@ from include.checks.run import _count
 from include.checks.suite import Rows
 from include.checks.suites import all_suites
 from include.connect.errors import FixSettings
+from include.destinations import get_destination
+from include.journey.link import JOURNEY_URL
+from include.journey.person import read_activities, read_person, reader, standing
+from include.journey.search import find_customer
 from include.privacy.request import request
 from include.run import Run
-from include.settings import ROOT
+from include.settings import ROOT, Settings
 from include.summary import summarize
 from include.warehouse.engine import Engine, connect
 from include.warehouse.identity.evidence import EVIDENCE
@@ -137,6 +142,7 @@ def _ask(road: Road) -> None:
             explain(here, one["kind"], one["value"], (other["kind"], other["value"]))
             with suppress(FixSettings):
                 explain(here, "email", "nobody@example.com")
+            _look(engine, settings, run)
             limits = limits_of(settings)
             measure(engine, limits)
             crowded_by_rule(here, 1)
@@ -148,6 +154,20 @@ def _ask(road: Road) -> None:
                 _stitch(engine, f"rarities {number}", links)
             stage(engine, run, settings, full_refresh=True)
         summarize(settings, run.as_of - timedelta(days=1))
+
+
+def _look(engine: Engine, settings: Settings, run: Run) -> None:
+    """A customer's page, and its address in a plan."""
+    here, state = reader(engine)
+    one = here.query("SELECT value, customer_id FROM identity.identifiers AS i WHERE kind = 'email' LIMIT 1")[0]
+    assert find_customer(here, settings, one["value"]) == one["customer_id"]
+    assert standing(here, one["customer_id"]).status == "here"
+    assert read_person(here, one["customer_id"]) is not None
+    read_activities(here, one["customer_id"])
+    segment, destination = get_segment(SEGMENT), get_destination("hubspot_contact")
+    spec = replace(segment.sync(destination.name), fields=(("journey", JOURNEY_URL),))
+    linked = settings.model_copy(update={"public_url": "https://airflow.example.com"})
+    draw(engine, segment, spec, destination, run, state.generation, {}, linked)
 
 
 def _erase(road: Road) -> None:

@@ -9,7 +9,10 @@ import pytest
 from fingerprint import TOUCHED, differences, duplicate_raw_rows, fingerprint
 from road import DESTINATIONS, Road
 
+from include.journey.person import read_activities, read_person
+from include.journey.search import find_customer
 from include.simulate import truth
+from include.warehouse.engine import connect
 
 ZENDESK = "Basic " + base64.b64encode(b"agent@acme.example/token:zd-demo").decode()
 MAILCHIMP = "Basic " + base64.b64encode(b"airflow:demo-us1").decode()
@@ -47,6 +50,19 @@ def test_the_list_is_the_truth(walked: Road) -> None:
     expected = truth.at_risk(walked.company.population, walked.state().as_of)
     assert len(expected) >= 10
     assert listed_people(walked) == expected
+
+
+def test_a_page_shows_the_lists_somebody_is_on(walked: Road) -> None:
+    with walked.here() as settings, connect(settings, read_only=True) as engine:
+        reader = engine.at(walked.state().generation)
+        member = walked.query("SELECT customer_id FROM segments.at_risk_customers LIMIT 1")[0]["customer_id"]
+        seen = read_person(reader, member)
+        assert seen is not None
+        assert [row["segment"] for row in seen.lists] == ["at_risk_customers"]
+        done = read_activities(reader, member)
+        assert "opened_ticket" in {one.activity for one in done}
+        assert read_activities(reader, member, done[0].place, 1) == done[1:2]
+        assert find_customer(reader, settings, str(seen.golden["email"]).upper()) == member
 
 
 def test_each_tool_holds_exactly_who_it_may(walked: Road) -> None:

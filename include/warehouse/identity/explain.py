@@ -10,12 +10,14 @@ from typing import Any
 from include.connect.errors import FixSettings
 from include.warehouse.engine import Engine
 from include.warehouse.identity.hashed import HASHES
-from include.warehouse.identity.kinds import kind_of
+from include.warehouse.identity.kinds import KINDS, kind_of
 from include.warehouse.identity.normalize import normalized
 
 SPELLED = ("email", "phone", *(name for name, _ in HASHES), "linkedin_url", "twitter_handle")
 """Kinds whose values have a spelling of their own; all others are only trimmed."""
 MOST_LINKS = 50_000
+UNKNOWN = "identity.identifiers"
+"""Where an identifier is missing that nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,13 @@ def explain(
     return _shortest(links, (start["kind"], start["value"]), (goal["kind"], goal["value"]))
 
 
+def spelled_out(text: str) -> tuple[str | None, str]:
+    """What people write for an identifier: `kind:value`, or a value of any kind (None)."""
+    kind, mark, value = text.partition(":")
+    is_kind = any(known.name == kind for known in KINDS)
+    return (kind, value) if mark and is_kind else (None, text)
+
+
 def find(engine: Engine, kind: str | None, value: str, space: str) -> dict[str, Any] | Step:
     """The identifier's row (kind, value, customer_id), or a step that says why it has no person.
 
@@ -118,7 +127,7 @@ def find(engine: Engine, kind: str | None, value: str, space: str) -> dict[str, 
     if not blocked:
         raise FixSettings(
             "nobody has this identifier",
-            where="identity.identifiers",
+            where=UNKNOWN,
             fix="Check its spelling and kind, and when unify last ran.",
         )
     row = blocked[0]

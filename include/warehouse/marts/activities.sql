@@ -1,5 +1,6 @@
 /*
 title: Everything people did, one stream in the activity schema; anonymous history belongs to the person once known.
+cluster_by: customer_id
 why: >-
   activityschema.com, version 2. Money is counted once, from marts.orders: deals, invoices and their payments tell
   their amounts in `feature_json` only, because an order or a charge often stands behind them

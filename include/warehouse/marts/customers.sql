@@ -1,5 +1,6 @@
 /*
 title: One row per person, with golden fields, consent and what they did so far.
+cluster_by: customer_id
 columns:
   customer_id: The person's id, from identity.customers; an id that is gone leads on through identity.redirects.
   first_name: First name of the person; the winning value of fields/first_name.sql.
