@@ -13,7 +13,8 @@ from recorder import Record, recording
 
 from include import steps
 from include.activate.rename import take_over
-from include.activate.segment import compute, get_segment, preview
+from include.activate.preview import edit, preview
+from include.activate.segment import compute, get_segment
 from include.checks.quarantine import held, set_aside
 from include.checks.results import CHECK_RESULTS, Finding, keep, usual_rows
 from include.checks.run import _count
