@@ -219,7 +219,7 @@ def stays(reader: Engine, customer_id: str, segment: str | None = None) -> list[
     only = " AND m.segment = @segment" if segment else ""
     rows = reader.query(
         f"SELECT m.segment, m.entered_at, m.left_at FROM {HISTORY} WHERE {WHO} = @customer_id{only} "
-        "ORDER BY m.entered_at, m.segment, m.left_at",
+        "ORDER BY m.entered_at, m.segment, m.left_at IS NULL, m.left_at",
         {"customer_id": customer_id, "segment": segment or ""},
     )
     return [Stay(**row) for row in rows]
