@@ -20,6 +20,7 @@ from include.cli_customer import customer_app
 from include.cli_identity import identity_app
 from include.cli_models import models_app
 from include.cli_privacy import privacy_app
+from include.cli_segment import segment_app
 from include.connect.errors import FixSettings, StitchlineError
 from include.doctor import doctor
 from include.settings import Settings, read_settings
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 source_app = typer.Typer(no_args_is_help=True, help="Sources: what can be pulled, and whether it answers.")
-segment_app = typer.Typer(no_args_is_help=True, help="Segments: who is on a list, and why.")
 sync_app = typer.Typer(no_args_is_help=True, help="Syncs: what would be sent where.")
 app.add_typer(source_app, name="source")
 app.add_typer(segment_app, name="segment")
@@ -255,29 +255,6 @@ def source_docs() -> None:
     from include.connect.source_page import FOLDER, write
 
     out.print(f"{write()} pages: {FOLDER}", soft_wrap=True)
-
-
-@segment_app.command("preview")
-def segment_preview(
-    name: str, sql: Annotated[bool, typer.Option("--sql", help="print the query for the BigQuery console")] = False
-) -> None:
-    """Who would be on the list now; values are masked and nothing is written."""
-    from include.activate.segment import console_sql, get_segment, preview
-    from include.warehouse.engine import connect
-
-    settings = _settings(None)
-    segment = get_segment(name)
-    run = _now(f"preview_{name}")
-    if sql:
-        sys.stdout.write(console_sql(segment, run.as_of, settings))
-        return
-    with connect(settings, read_only=True) as engine:
-        found = preview(engine, segment, settings, run)
-    out.print(f"{segment.header.title}: {found.members} people in generation {found.generation}")
-    if found.held:
-        out.print(f"held: {found.held}")
-    for row in found.sample:
-        out.print("  " + "  ".join(f"{column}={value}" for column, value in row.items()), soft_wrap=True)
 
 
 @sync_app.command("plan")

@@ -1,4 +1,4 @@
-"""A segment: one audience in one SQL file; read it, compute it from one published generation, preview it."""
+"""A segment: one audience in one SQL file; read it, compute it from one published generation."""
 
 from __future__ import annotations
 
@@ -71,17 +71,6 @@ class SegmentResult:
     generation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a segment would hold now; values are masked."""
-
-    members: int
-    columns: tuple[str, ...]
-    sample: tuple[dict[str, str], ...]
-    held: str | None
-    generation: str
-
-
 def read_segment(path: Path) -> Segment:
     """Read one segment file.
 
@@ -117,7 +106,7 @@ def get_segment(name: str, folder: Path = FOLDER) -> Segment:
         raise FixSettings(
             f"no segment {name!r}",
             where=str(_shown(folder)),
-            fix=f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known) or 'none'}.",
+            fix=f"{f'Did you mean {close[0]!r}? ' if close else ''}Known: {', '.join(known) or 'none'}.",
         )
     return read_segment(path)
 
@@ -171,25 +160,8 @@ def compute(engine: Engine, segment: Segment, run: Run, settings: Settings) -> S
             *_run_row(segment, run, result),
         ]
     )
+    engine.publish_lists()
     return result
-
-
-def preview(engine: Engine, segment: Segment, settings: Settings, run: Run, sample: int = 10) -> Preview:
-    """What the segment would hold now, without writing a list; works on the published copy too.
-
-    Raises:
-        FixSettings: nothing is published yet, or the query does not run.
-    """
-    state = published(engine)
-    if state is None:
-        raise FixSettings("nothing is published yet", where="ops.published", fix="Run the unify DAG once.")
-    reader = engine.at(state.generation) if engine.at(state.generation).columns("marts.customers") else engine
-    held = missing_facts(reader, segment.sql, segment.header.max_age, state, run, settings)
-    columns = put_list(reader, segment, run.as_of, settings)
-    members = int(reader.query("SELECT COUNT(*) AS n FROM scratch.segment_list")[0]["n"])
-    rows = reader.query("SELECT * FROM scratch.segment_list ORDER BY customer_id LIMIT @n", {"n": sample})
-    masked = tuple({name: mask(name, value) for name, value in row.items()} for row in rows)
-    return Preview(members, tuple(columns), masked, held, state.generation)
 
 
 def console_sql(segment: Segment, as_of: datetime, settings: Settings) -> str:
@@ -292,6 +264,7 @@ def _history(reader: Engine, who: Mapping[str, Any]) -> None:
 def _held(engine: Engine, segment: Segment, run: Run, generation: str | None, reason: str) -> SegmentResult:
     result = SegmentResult("held", None, reason=reason, generation=generation)
     engine.atomically(_run_row(segment, run, result))
+    engine.publish_lists()
     return result
 
 

@@ -6,7 +6,7 @@ from include.connect.errors import FixSettings
 from include.journey.person import standing
 from include.settings import Settings
 from include.warehouse.engine import Engine
-from include.warehouse.identity.explain import UNKNOWN, Step, find, spelled_out
+from include.warehouse.identity.explain import UNKNOWN, owner, spelled_out
 from include.warehouse.models import clock
 
 LONGEST = 400
@@ -32,13 +32,8 @@ def find_customer(engine: Engine, settings: Settings, text: str) -> str:
         return value
     space = str(clock(None, settings)["space"])
     try:
-        found = find(engine, kind, value, space)
+        return owner(engine, kind, value, space)
     except FixSettings as error:
         if "/" in value or "@" in value or error.where != UNKNOWN:
             raise
-        found = find(engine, kind, f"{MAIN}{value}", space)
-    if isinstance(found, Step):
-        raise FixSettings(
-            f"this value joins nobody ({found.note})", where="identity.blocked_values", fix="Search by another one."
-        )
-    return str(found["customer_id"])
+        return owner(engine, kind, f"{MAIN}{value}", space)

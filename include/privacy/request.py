@@ -18,7 +18,7 @@ from include.privacy.search import NONE, find_records, write_down
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Engine, Statement
-from include.warehouse.identity.explain import Step, find
+from include.warehouse.identity.explain import CUSTOMER, owner
 from include.warehouse.identity.hashed import hashes_of
 from include.warehouse.identity.nodes import ERASED
 from include.warehouse.identity.normalize import name_key, normalized
@@ -28,8 +28,6 @@ from include.warehouse.stage import ensure_all
 
 log = logging.getLogger(__name__)
 
-CUSTOMER = "customer_id"
-"""What stands for a kind where a person is named by their id."""
 PERSONAL_TABLES = ("activation.receipts", "activation.plan_rows", "activation.state", "segments.memberships")
 
 
@@ -137,30 +135,10 @@ def _person(here: Engine, kind: str | None, value: str, space: str, *, unknown: 
     """Who is meant, and the SELECT (kind, value) of their identifiers."""
     everything = "SELECT kind, value FROM identity.identifiers AS i WHERE customer_id = @customer_id"
     known = bool(here.columns("identity.identifiers"))
-    if kind == CUSTOMER:
-        rows = (
-            here.query(
-                "SELECT customer_id FROM identity.customers AS c WHERE customer_id = @id UNION ALL "
-                "SELECT customer_id FROM identity.redirects AS r WHERE old_customer_id = @id",
-                {"id": value},
-            )
-            if known
-            else []
-        )
-        if rows:
-            return str(rows[0]["customer_id"]), Statement(everything)
-        raise FixSettings("nobody has this id", where="identity.customers", fix="Name another identifier of theirs.")
-    if not unknown:
-        found = find(here, kind, value, space) if known else None
-        if found is None:
+    if kind == CUSTOMER or not unknown:
+        if not known:
             raise FixSettings("nothing is published yet", where="ops.published", fix="Run the unify DAG once.")
-        if isinstance(found, Step):
-            raise FixSettings(
-                f"this {found.left_kind} is nobody's alone ({found.note})",
-                where="identity.blocked_values",
-                fix="Name an identifier that is the person's own, or their customer_id.",
-            )
-        return str(found["customer_id"]), Statement(everything)
+        return owner(here, kind, value, space), Statement(everything)
     if kind is None:
         raise FixSettings("no kind", where="privacy erase", fix="Say of which kind the identifier is, such as email.")
     spelled = f"CONCAT(@space, {normalized('@kind', '@value')})"

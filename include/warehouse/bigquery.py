@@ -234,6 +234,9 @@ class BigQueryEngine:
     def publish(self, generation: str, base: str) -> None:
         """Nothing to copy: readers query the views themselves."""
 
+    def publish_lists(self) -> None:
+        """Nothing to copy: readers query the lists themselves."""
+
     def prepare(self) -> None:
         """Create the datasets that are missing."""
         from google.cloud import bigquery

@@ -22,11 +22,12 @@ from include.warehouse.engine import DATASETS, Part, Statement, Table
 from include.warehouse.layers import delta_of, layers_of, part_of
 from include.warehouse.render import GENERATED, Names, for_duckdb, generated_name, literal, parse, quoted, render
 
-COPIED = ("segments", "activation", "ops", "quarantine")
-"""Datasets a reader needs besides the generation; raw and staging stay with the writer."""
-COPY, BASE = "read_copy", "base"
-"""Databases attached while a copy is written; a reader has its base attached too."""
+COPIED = ("activation", "ops", "quarantine")
+"""Datasets a reader needs besides the generation and the lists; raw and staging stay with the writer."""
+COPY, BASE, LISTS = "read_copy", "base", "lists"
+"""Databases attached while a copy is written; a reader has its base and the lists attached too."""
 POINTER = "read.current"
+LISTS_FILE = "lists.duckdb"
 NAMED_SHORTER = {"INTEGER": "INT64", "HUGEINT": "INT64", "DECIMAL": "NUMERIC"}
 """Types that stand for another one on BigQuery; a decimal's precision is the engine's choice."""
 
@@ -164,9 +165,11 @@ class DuckDBEngine:
 
     def tables(self, dataset: str) -> list[str]:
         """Tables and views of a dataset, sorted."""
+        *catalog, schema = self.names.foreign.get(dataset, (dataset,))
+        where = _text(catalog[0]) if catalog else "current_database()"
         rows = self.connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() "
-            f"AND table_schema = {_text(dataset)} ORDER BY table_name"
+            f"SELECT table_name FROM information_schema.tables WHERE table_catalog = {where} "
+            f"AND table_schema = {_text(schema)} ORDER BY table_name"
         ).fetchall()
         return [str(row[0]) for row in rows]
 
@@ -209,6 +212,7 @@ class DuckDBEngine:
             self._write_file(target, lambda: self._write_copy(generation, base))
         finally:
             self.connection.execute(f"DETACH {BASE}")
+        self._write_lists()
         pointer = folder / f".{POINTER}.{os.getpid()}"
         pointer.write_text(f"{target.name} {base_file.name}")
         os.replace(pointer, folder / POINTER)
@@ -217,6 +221,15 @@ class DuckDBEngine:
             for old in sorted(folder.glob(f"{kept}-*.duckdb"))[:-2]:
                 if old not in (target, base_file):
                     old.unlink(missing_ok=True)
+
+    def publish_lists(self) -> None:
+        """Write the copy of the lists anew; a reader that has the old one open keeps it."""
+        if self.path is not None and (self.path.parent / POINTER).exists():
+            self._write_lists()
+
+    def _write_lists(self) -> None:
+        if self.path is not None:
+            self._write_file(self.path.parent / LISTS_FILE, lambda: self._copy("segments", self.tables("segments")))
 
     def _write_file(self, target: Path, write: Callable[[], None]) -> None:
         """Write a file of tables beside the warehouse, in one rename; `write` fills the attached `copy`."""
@@ -313,20 +326,24 @@ def open_duckdb(settings: Settings, *, read_only: bool = False) -> Iterator[Duck
         WarehouseBusy: another process kept the file for longer than the bounded wait.
         FixSettings: a reader came before anything was published.
     """
-    path = settings.root / "warehouse.duckdb"
+    path, names = settings.root / "warehouse.duckdb", Names("duckdb")
     if read_only:
         pointer = path.parent / POINTER
         if not pointer.exists():
             raise FixSettings("nothing is published yet", where=str(path.parent), fix="Run the unify DAG once.")
         copy, base = pointer.read_text().split()
         connection = duckdb.connect(str(path.parent / copy), read_only=True, config=_config())
-        # Readers in one process share what they opened, a base that another has attached included.
+        # Readers in one process share what they opened, what another has attached included.
         connection.execute(f"ATTACH IF NOT EXISTS {_text(str(path.parent / base))} AS {BASE} (READ_ONLY)")
+        lists = path.parent / LISTS_FILE
+        if lists.exists():  # a copy of an earlier version holds its own
+            connection.execute(f"ATTACH IF NOT EXISTS {_text(str(lists))} AS {LISTS} (READ_ONLY)")
+            names = replace(names, foreign={"segments": (LISTS, "segments")})
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _open_writer(path, settings.warehouse_wait_seconds)
     try:
-        engine = DuckDBEngine(connection, path)
+        engine = DuckDBEngine(connection, path, names)
         if read_only:
             connection.execute("SET TimeZone = 'UTC'")
         else:

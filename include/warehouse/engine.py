@@ -138,6 +138,10 @@ class Engine(Protocol):
         """
         ...
 
+    def publish_lists(self) -> None:
+        """Called after a list was computed: refresh the lists of readers outside the writer."""
+        ...
+
 
 @contextmanager
 def connect(settings: Settings, *, read_only: bool = False) -> Iterator[Engine]:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from small_warehouse import NOW, STREAMS, SmallWarehouse, person
 
-from include.activate.segment import all_segments, compute, console_sql, get_segment, mask, preview, read_segment
+from include.activate.preview import preview
+from include.activate.segment import all_segments, compute, console_sql, get_segment, mask, read_segment
 from include.connect.errors import FixSettings
 from include.warehouse.engine import connect
 

@@ -20,6 +20,8 @@ MOMENTS = [
     NOW + timedelta(microseconds=1),
     NOW - timedelta(days=30),
     NOW - timedelta(days=30, microseconds=1),
+    NOW - timedelta(days=90),
+    NOW - timedelta(days=90, microseconds=1),
     *(NOW - timedelta(days=days, milliseconds=days) for days in (1, 2, 29, 31, 400)),
 ]
 TEXTS = [
@@ -96,6 +98,8 @@ WORDS = {
     "mailchimp_list_id": ["1", "1", "2"],
     "mailchimp_member_id": ["1", "2"],
     "channel": ["email_marketing", "sms"],
+    "activity": ["viewed_page", "viewed_page", "product_added", "abandoned_checkout", "placed_order", None],
+    "feature_json": ['{"path": "/pricing"}', '{"path": "/Blog/1?x=1"}', '{"path": "/docs"}', "{}", None],
     "field": ["first_name", "last_name", "email", "phone", "user_id"],
     "direction": ["inbound", "outbound", None],
     "reason": ["bounced", "reported_spam", "unsubscribed"],
@@ -109,6 +113,7 @@ STATUSES = {
     "staging.mandrill__messages": ["sent", "sent", "unsub", "rejected", None],
     "staging.stripe__charges": ["succeeded", "pending", "failed", None],
     "marts.orders": ["paid", "paid", "paid", "refunded", "failed", None],
+    "marts.tickets": ["new", "open", "solved", "closed", None],
     "marts.consents": ["granted", "denied"],
     "staging.xero__invoices": ["AUTHORISED", "PAID", "DRAFT", None],
 }

@@ -12,9 +12,11 @@ from pathlib import Path
 from recorder import Record, recording
 
 from include import steps
+from include.activate import membership
 from include.activate.plan import draw
+from include.activate.preview import edit, preview
 from include.activate.rename import take_over
-from include.activate.segment import compute, get_segment, preview
+from include.activate.segment import compute, get_segment
 from include.checks.quarantine import held, set_aside
 from include.checks.results import CHECK_RESULTS, Finding, keep, usual_rows
 from include.checks.run import _count
@@ -31,7 +33,7 @@ from include.settings import ROOT, Settings
 from include.summary import summarize
 from include.warehouse.engine import Engine, connect
 from include.warehouse.identity.evidence import EVIDENCE
-from include.warehouse.identity.explain import explain
+from include.warehouse.identity.explain import CUSTOMER, explain, owner
 from include.warehouse.identity.generation import limits_of
 from include.warehouse.identity.health import measure
 from include.warehouse.identity.jumps import crowded_by_rule
@@ -133,7 +135,7 @@ def _ask(road: Road) -> None:
     with road.here() as settings:
         with connect(settings) as engine:
             run = road.run("asked")
-            preview(engine, get_segment(SEGMENT), settings, run)
+            _lists(engine, settings, run)
             state = published(engine)
             assert state is not None
             here = engine.at(state.generation)
@@ -168,6 +170,20 @@ def _look(engine: Engine, settings: Settings, run: Run) -> None:
     spec = replace(segment.sync(destination.name), fields=(("journey", JOURNEY_URL),))
     linked = settings.model_copy(update={"public_url": "https://airflow.example.com"})
     draw(engine, segment, spec, destination, run, state.generation, {}, linked)
+
+
+def _lists(engine: Engine, settings: Settings, run: Run) -> None:
+    """What people ask of lists, now and over time."""
+    segment = get_segment(SEGMENT)
+    preview(engine, segment, settings, run)
+    edit(engine, SEGMENT, segment, settings, run)
+    reader, _ = membership.published_reader(engine)
+    known = membership.computed(reader, SEGMENT)
+    membership.changed(reader, SEGMENT, known.first_at, known.last_at)
+    membership.days(reader, SEGMENT, known.first_at, settings.timezone)
+    membership.overlaps(reader, [SEGMENT, "churned"])
+    who = reader.query("SELECT customer_id FROM identity.customers AS c LIMIT 1")[0]["customer_id"]
+    membership.stays(reader, owner(reader, CUSTOMER, who), SEGMENT)
 
 
 def _erase(road: Road) -> None:

@@ -178,6 +178,31 @@ def test_a_reader_keeps_its_generation_while_the_next_is_published(settings: Set
     assert len(list(settings.root.glob("*base-*"))) == 2
 
 
+def test_a_reader_sees_lists_as_soon_as_they_are_published_and_keeps_those_it_has(settings: Settings) -> None:
+    a_list = Table("segments.a_list", (Column("customer_id", "STRING"),))
+    asked = "SELECT customer_id FROM segments.a_list ORDER BY customer_id"
+    publish(settings, 1)
+    with connect(settings, read_only=True) as before:
+        assert before.tables("segments") == []
+        assert before.columns(a_list.name) == {}
+        with connect(settings) as engine:
+            engine.ensure([a_list])
+            engine.append(a_list.name, [{"customer_id": "c1"}])
+            engine.publish_lists()
+        assert before.columns(a_list.name) == {}
+    with connect(settings, read_only=True) as reader:
+        assert reader.tables("segments") == ["a_list"]
+        assert reader.query(asked) == [{"customer_id": "c1"}]
+        assert reader.at("unheard of").query(asked) == [{"customer_id": "c1"}]
+        with pytest.raises(duckdb.InvalidInputException):
+            reader.execute("DELETE FROM segments.a_list WHERE TRUE")
+    with connect(settings) as engine:
+        engine.append(a_list.name, [{"customer_id": "c2"}])
+    publish(settings, 2)
+    with connect(settings, read_only=True) as reader:
+        assert reader.query(asked) == [{"customer_id": "c1"}, {"customer_id": "c2"}]
+
+
 def test_a_publisher_killed_before_its_copy_is_whole_leaves_the_old_one(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from include.warehouse.identity.normalize import normalized
 
 SPELLED = ("email", "phone", *(name for name, _ in HASHES), "linkedin_url", "twitter_handle")
 """Kinds whose values have a spelling of their own; all others are only trimmed."""
+CUSTOMER = "customer_id"
+"""What stands for a kind where a person is named by their id."""
 MOST_LINKS = 50_000
 UNKNOWN = "identity.identifiers"
 """Where an identifier is missing that nobody has."""
@@ -94,6 +96,37 @@ def spelled_out(text: str) -> tuple[str | None, str]:
     kind, mark, value = text.partition(":")
     is_kind = any(known.name == kind for known in KINDS)
     return (kind, value) if mark and is_kind else (None, text)
+
+
+def owner(engine: Engine, kind: str | None, value: str, space: str = "") -> str:
+    """The id of whoever has an identifier; an id that was merged into another leads on.
+
+    Args:
+        engine: reads the published identity, or a generation's with `.at()`.
+        kind: the identifier's kind, or customer_id; None looks in every kind.
+        value: the identifier, spelled in any way.
+        space: what every identifier begins with (`@space`).
+
+    Raises:
+        FixSettings: nobody has it, several people do, or it is blocked or shared.
+    """
+    if kind == CUSTOMER:
+        rows = engine.query(
+            "SELECT customer_id FROM identity.customers AS c WHERE customer_id = @id UNION ALL "
+            "SELECT customer_id FROM identity.redirects AS r WHERE old_customer_id = @id",
+            {"id": value},
+        )
+        if rows:
+            return str(rows[0]["customer_id"])
+        raise FixSettings("nobody has this id", where="identity.customers", fix="Name another identifier of theirs.")
+    found = find(engine, kind, value, space)
+    if isinstance(found, Step):
+        raise FixSettings(
+            f"this {found.left_kind} is nobody's alone ({found.note})",
+            where="identity.blocked_values",
+            fix="Name an identifier that is the person's own, or their customer_id.",
+        )
+    return str(found["customer_id"])
 
 
 def find(engine: Engine, kind: str | None, value: str, space: str) -> dict[str, Any] | Step:
