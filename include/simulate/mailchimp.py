@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -130,6 +130,10 @@ class Mailchimp(Vendor):
         """Two members open the latest campaign late."""
         if "campaigns" in vars(self):
             open_late([*self.campaigns.values()][-1], self.population.now)
+
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """A member."""
+        return self.audience.lose({"members": key}[stream].partition("|")[2])
 
     def unsubscribe(self, emails: Iterable[str]) -> int:
         """People leave through the footer of a mail: the world changes, nobody calls the API."""

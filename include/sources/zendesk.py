@@ -62,9 +62,7 @@ SOURCE = Source(
             deletes="exported once more, marked",
             description="Tickets, deleted ones marked",
         ),
-        Stream(
-            "users", read=export("users"), deletes="exported once more, marked", description="Agents and end users"
-        ),
+        Stream("users", read=export("users"), deletes="exported once more, marked", description="Agents and end users"),
         Stream(
             "organizations",
             path="/incremental/organizations",

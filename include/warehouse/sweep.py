@@ -61,7 +61,9 @@ def compare(engine: Engine, manifest: Manifest, parts: Sequence[Part], stamp: Ma
     )
     # Which version stands is the staging model's to say: it may be an older one than that read last.
     model = next(model for model in staging_models() if model.reads == {table})
-    asked = f"SELECT * FROM {table} AS r WHERE {mine} AND r._key IN (SELECT _key FROM scratch.known AS k WHERE is_asked)"
+    asked = (
+        f"SELECT * FROM {table} AS r WHERE {mine} AND r._key IN (SELECT _key FROM scratch.known AS k WHERE is_asked)"
+    )
     engine.execute(
         f"""CREATE OR REPLACE TABLE scratch.standing AS
         SELECT _key, _seq, _extracted_at, is_deleted, _deleted_at IS NOT NULL AS is_swept
@@ -136,9 +138,12 @@ def clear(engine: Engine, root: str, source: Source, account: str) -> None:
         children = [stream.name for stream in source.swept if stream.parent == row["stream"]]
         if row["is_cleared"] or any((child, row["run_id"]) not in done for child in children):
             continue
-        whose = {"source": source.name, "account": account, "stream": row["stream"], "run_id": row["run_id"]}
-        take_out(root, *whose.values(), None, lambda text: True, "", datetime.now(UTC))
-        engine.execute(f"UPDATE {SWEEPS.name} SET is_cleared = TRUE WHERE {MINE}", whose)
+        stream, run_id = str(row["stream"]), str(row["run_id"])
+        take_out(root, source.name, account, stream, run_id, None, lambda text: True, "", datetime.now(UTC))
+        engine.execute(
+            f"UPDATE {SWEEPS.name} SET is_cleared = TRUE WHERE {MINE}",
+            {"source": source.name, "account": account, "stream": stream, "run_id": run_id},
+        )
 
 
 def raise_refused(engine: Engine, source: str, account: str, run: Run, loaded: Sequence[str]) -> None:
