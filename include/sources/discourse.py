@@ -125,7 +125,7 @@ SOURCE = Source(
             cursor="bumped_at",
             lookback=timedelta(hours=1),
             deletes=Sweep(),
-            description="Topics by their latest activity; deleted ones are listed no more",
+            description="Topics by their latest activity",
         ),
         Stream(
             "posts",

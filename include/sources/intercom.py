@@ -100,7 +100,7 @@ SOURCE = Source(
             cursor=CHANGED,
             lookback=timedelta(minutes=10),
             deletes=Sweep(),
-            description="Users and leads; a lead that was merged into a user is found no more",
+            description="Users and leads",
         ),
         Stream(
             "conversations",

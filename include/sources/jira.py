@@ -69,7 +69,7 @@ SOURCE = Source(
             cursor="fields.updated",
             lookback=timedelta(minutes=10),
             deletes=Sweep(),
-            description="Issues with their reporter and state; deleted ones are found no more",
+            description="Issues with their reporter and state",
         ),
     ),
 )

@@ -325,7 +325,7 @@ SOURCE = Source(
         stream(
             "customers",
             lists("customers", CUSTOMER, 200, "UPDATED_AT"),
-            "Customers with consent and spending; deleted and merged ones are found no more",
+            "Customers with consent and spending",
         ),
         stream("orders", lists("orders", ORDER, 100, "UPDATED_AT"), "Orders, cancelled and refunded ones included"),
         stream(

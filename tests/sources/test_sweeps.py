@@ -29,6 +29,13 @@ ALONE = {("mailchimp", "lists")}
 Keys = dict[str, str]
 
 
+def swept(*every_time: str) -> pytest.MarkDecorator:
+    """Each swept source; those not named only in the long run."""
+    return pytest.mark.parametrize(
+        "name", [name if name in every_time else pytest.param(name, marks=pytest.mark.long) for name in SWEPT]
+    )
+
+
 @dataclass
 class Company:
     """One source's vendor, landing and warehouse."""
@@ -100,7 +107,7 @@ def company(name: str, world: Simulator, tmp_path: Path, monkeypatch: pytest.Mon
     made.engine.connection.close()
 
 
-@pytest.mark.parametrize("name", SWEPT)
+@swept("callrail", "jira")
 def test_what_was_deleted_is_found_and_what_came_meanwhile_is_kept(company: Company) -> None:
     company.pull("full")
     company.load()
@@ -118,19 +125,19 @@ def test_what_was_deleted_is_found_and_what_came_meanwhile_is_kept(company: Comp
                 company.restore(late)
                 other.submit(company.pull, "full").result()
 
-        swept = company.pull("sweep", on_progress=meanwhile)
+        read = company.pull("sweep", on_progress=meanwhile)
     assert company.runs == began + 2
-    assert {one.stream: one.kind for one in swept} == {one.name: "sweep" for one in get_source(company.name).swept}
-    assert {one.cursor_to for one in swept} == {None}
+    assert {one.stream: one.kind for one in read} == {one.name: "sweep" for one in get_source(company.name).swept}
+    assert {one.cursor_to for one in read} == {None}
     company.load()
     marks = company.marks()
     found = company.engine.query("SELECT stream, deleted FROM ops.sweeps ORDER BY stream")
-    assert {row["stream"]: row["deleted"] for row in found} == {one.stream: int(one.stream in gone) for one in swept}
+    assert {row["stream"]: row["deleted"] for row in found} == {one.stream: int(one.stream in gone) for one in read}
     assert {stream: marks[stream][key] for stream, key in gone.items()} == dict.fromkeys(gone, True)
     assert {stream: marks[stream][key] for stream, key in late.items()} == dict.fromkeys(late, False)
 
 
-@pytest.mark.parametrize("name", SWEPT)
+@swept("zendesk")
 def test_a_sweep_that_was_cut_off_marks_nothing_and_ends_as_if_it_had_not_been(company: Company) -> None:
     company.pull("full")
     company.load()
