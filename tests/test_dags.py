@@ -164,7 +164,7 @@ def test_a_source_whose_vendor_deletes_silently_is_swept_each_week_and_loads_lik
     assert {dag_id for dag_id in dags if dag_id.startswith("sweep_")} == {"sweep_jira", "sweep_jira__eu"}
     sweep, pull = dags["sweep_jira"], dags["ingest_jira"]
     assert (sweep.params["kind"], pull.params["kind"]) == ("sweep", "incremental")
-    assert (sweep.timetable.summary, writes(sweep)) == ("0 0 * * 0", writes(pull))
+    assert (sweep.timetable.expression, writes(sweep)) == ("0 0 * * 0", writes(pull))
     monkeypatch.setenv("STITCHLINE_SWEEP_SCHEDULE", "")
     never = load()
     assert not never["sweep_jira"].timetable.can_be_scheduled

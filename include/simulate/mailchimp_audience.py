@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -130,6 +130,12 @@ class Audience:
                 order.put(key, member.changed)
             elif key in order:
                 self._leave(key, status)
+
+    def become(self, keys: Iterable[str], status: str, now: datetime) -> None:
+        """Give members another status."""
+        for key in keys:
+            self.members[key].status = status
+            self.touch(key, now)
 
     def _leave(self, key: str, status: str) -> None:
         self.orders[status].drop(key)
