@@ -1,7 +1,8 @@
 """Pulls one account of a source into landing and loads what landed into raw.
 
-`kind` `backfill` reads the range from `start` to `end` again without moving the cursor. When nothing
-new arrived the load ends as skipped and nothing downstream starts. The collector's DAG only loads.
+`kind` `backfill` reads the range from `start` to `end` again without moving the cursor. `sweep` reads the keys of
+all records and marks those the vendor deleted silently; a DAG of its own does so each week. When nothing new
+arrived the load ends as skipped and nothing downstream starts. The collector's DAG only loads.
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ PARAMS = {
     ),
     "start": Param(None, type=["null", "string"], description="backfill: first day, 2026-01-31"),
     "end": Param(None, type=["null", "string"], description="backfill: where the range ends"),
+    "accept_deletions": Param(False, type="boolean", description="sweep: mark however many records are gone"),
 }
 COMMON = {"catchup": False, "max_active_runs": 1, "default_args": wiring.task_defaults(), "doc_md": __doc__}
 
 
-def ingest_dag(source: str, account: str) -> DAG:
-    """One DAG per account: pull, load."""
+def ingest_dag(dag_id: str, source: str, account: str, kind: str, schedule: str | None) -> DAG:
+    """One DAG per account and purpose: pull, load."""
     with DAG(
-        wiring.ingest_dag_id(source, account),
-        description=f"{get_source(source).title}: pull and load",
-        schedule="@hourly",
+        dag_id,
+        description=f"{get_source(source).title}: {'sweep keys' if kind == 'sweep' else 'pull'} and load",
+        schedule=schedule,
         **COMMON,
-        params=PARAMS,
+        params={**PARAMS, "kind": kind} if kind == "sweep" else PARAMS,
         tags=[wiring.Tag.SOURCE.of(source), wiring.Tag.LAYER.of("raw"), wiring.Tag.IMPACT.of("tier_1")],
     ) as dag:
 
@@ -68,8 +70,8 @@ def collector_dag(seconds: int) -> DAG:
     return dag
 
 
-for name, account in wiring.enabled_accounts(read_settings()):
-    if wiring.is_wanted(wiring.ingest_dag_id(name, account)):
-        globals()[wiring.ingest_dag_id(name, account)] = ingest_dag(name, account)
+for dag_id, name, account, kind, schedule in wiring.ingests(read_settings()):
+    if wiring.is_wanted(dag_id):
+        globals()[dag_id] = ingest_dag(dag_id, name, account, kind, schedule)
 if read_settings().collector and wiring.is_wanted(f"ingest_{NAME}"):
     globals()[f"ingest_{NAME}"] = collector_dag(read_settings().collector_load_seconds)

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     identity_max_growth: float = Field(
         3, ge=1, description="times as many identifiers as anybody had before, that a person may have"
     )
+    sweep_schedule: str = Field(
+        "@weekly", description="when keys are swept for records that vendors deleted silently: cron, or empty for never"
+    )
     unify_every_seconds: int = Field(600, ge=0, description="unify starts at most this often")
     generations_kept: int = Field(3, ge=2, description="published generations kept for running readers")
     layer_from_events: int = Field(

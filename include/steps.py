@@ -21,13 +21,29 @@ LOOK_AGAIN_SECONDS = 5
 """How soon unify looks again while pulls are under way; between looks it holds no worker slot."""
 
 
-def ingest_pull(source: str, account: str, run: Run, *, kind: str, start: str | None, end: str | None) -> Summary:
-    """Pull every stream of an account into landing."""
+def ingest_pull(
+    source: str,
+    account: str,
+    run: Run,
+    *,
+    kind: str,
+    start: str | None = None,
+    end: str | None = None,
+    accept_deletions: bool = False,
+) -> Summary:
+    """Pull every stream of an account into landing; of a sweep, the keys of those that declare one."""
     from include.connect.pull import pull
     from include.sources import get_source
 
     manifests = pull(
-        get_source(source), account, read_settings(), run, kind=_kind(kind), start=_moment(start), end=_moment(end)
+        get_source(source),
+        account,
+        read_settings(),
+        run,
+        kind=_kind(kind),
+        start=_moment(start),
+        end=_moment(end),
+        accept_deletions=accept_deletions,
     )
     return {
         "records": {manifest.stream: manifest.records for manifest in manifests},
@@ -42,6 +58,7 @@ def ingest_load(source: str, account: str, run: Run) -> Summary:
 
     Raises:
         AirflowSkipException: nothing waits for unify, so no asset event may start it.
+        StopSync: a sweep misses more records than can be believed, and marked none.
     """
     from include.warehouse.engine import connect
     from include.warehouse.load import load

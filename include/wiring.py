@@ -181,6 +181,16 @@ def enabled_accounts(settings: Settings) -> Iterator[tuple[str, str]]:
         yield source, account or DEFAULT_ACCOUNT
 
 
+def ingests(settings: Settings) -> Iterator[tuple[str, str, str, str, str | None]]:
+    """DAG id, source, account, kind and schedule of every DAG that pulls: one per account, one more where it sweeps."""
+    from include.sources import get_source
+
+    for source, account in enabled_accounts(settings):
+        yield ingest_dag_id(source, account), source, account, "incremental", "@hourly"
+        if get_source(source).swept:
+            yield sweep_dag_id(source, account), source, account, "sweep", settings.sweep_schedule or None
+
+
 def enabled_syncs(settings: Settings, syncs: Iterable[SyncSpec]) -> Iterator[SyncSpec]:
     """Those of a segment's syncs whose destination `STITCHLINE_SYNCS` switches on by name, or by `*`."""
     return (spec for spec in syncs if "*" in settings.syncs or spec.to in settings.syncs)
@@ -191,6 +201,13 @@ def ingest_dag_id(source: str, account: str) -> str:
     from include.connect.connection import connection_id
 
     return f"ingest_{connection_id(source, account)}"
+
+
+def sweep_dag_id(source: str, account: str) -> str:
+    """Id of the DAG that sweeps one account of a source for records the vendor deleted."""
+    from include.connect.connection import connection_id
+
+    return f"sweep_{connection_id(source, account)}"
 
 
 def segment_dag_id(segment: str) -> str:

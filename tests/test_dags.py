@@ -146,7 +146,7 @@ def test_what_writes_to_the_warehouse_takes_a_slot_of_its_pool(dags: dict[str, D
 
 
 def test_nothing_is_switched_on_by_default() -> None:
-    assert {dag_id for dag_id in load() if dag_id.startswith(("ingest_", "segment_", "sync_"))} == set()
+    assert {dag_id for dag_id in load() if dag_id.startswith(("ingest_", "sweep_", "segment_", "sync_"))} == set()
 
 
 def test_an_account_has_a_dag_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +154,21 @@ def test_an_account_has_a_dag_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Non
     dags = load()
     assert {"ingest_mailchimp", "ingest_mailchimp__eu"} <= dags.keys()
     assert "sync_at_risk_customers__mailchimp_tag" not in dags
+
+
+def test_a_source_whose_vendor_deletes_silently_is_swept_each_week_and_loads_like_its_pull(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STITCHLINE_SOURCES", "jira, jira:eu, xero")
+    dags = load()
+    assert {dag_id for dag_id in dags if dag_id.startswith("sweep_")} == {"sweep_jira", "sweep_jira__eu"}
+    sweep, pull = dags["sweep_jira"], dags["ingest_jira"]
+    assert (sweep.params["kind"], pull.params["kind"]) == ("sweep", "incremental")
+    assert (sweep.timetable.expression, writes(sweep)) == ("0 0 * * 0", writes(pull))
+    monkeypatch.setenv("STITCHLINE_SWEEP_SCHEDULE", "")
+    never = load()
+    assert not never["sweep_jira"].timetable.can_be_scheduled
+    assert never["ingest_jira"].timetable.can_be_scheduled
 
 
 def test_a_misspelt_source_is_an_import_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,7 +201,9 @@ def late(suite: Suite, freshness: Freshness) -> str:
     sources = ", ".join(f"'{source}'" for source in freshness.sources)
     return (
         f"SELECT l.source, l.account FROM ops.loads AS l WHERE l.source IN ({sources}) AND l.stream = '{suite.stream}' "
-        f"AND l.is_complete AND (SELECT COUNT(*) FROM {suite.table} AS t) >= 0 GROUP BY l.source, l.account "
+        # A backfill or a sweep says nothing about today.
+        f"AND l.is_complete AND l.kind IN ('incremental', 'full') AND (SELECT COUNT(*) FROM {suite.table} AS t) >= 0 "
+        "GROUP BY l.source, l.account "
         f"HAVING MAX(l.as_of) < TIMESTAMP_SUB(@as_of, INTERVAL {int(freshness.max_age.total_seconds())} SECOND)"
     )
 

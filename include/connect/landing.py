@@ -55,7 +55,10 @@ class Span(Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Manifest(Struct, frozen=True):
-    """What one run landed of one stream. Its existence is the commit; only the parts it names count."""
+    """What one run landed of one stream. Its existence is the commit; only the parts it names count.
+
+    `accept_deletions`: a person has agreed to however many deletions a sweep finds.
+    """
 
     source: str
     account: str
@@ -78,6 +81,7 @@ class Manifest(Struct, frozen=True):
     throttled_seconds: float = 0.0
     quarantined: int = 0
     window: Span = Span()
+    accept_deletions: bool = False
     rewrites: list[dict[str, Any]] = field(default_factory=list)
     version: int = 1
 

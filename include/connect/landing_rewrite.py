@@ -32,7 +32,7 @@ def take_out(
     account: str,
     stream: str,
     run_id: str,
-    keys: Collection[str],
+    keys: Collection[str] | None,
     is_theirs: Callable[[str], bool],
     erasure_id: str,
     now: datetime,
@@ -47,7 +47,7 @@ def take_out(
         account: account of the source.
         stream: stream of the source.
         run_id: the run.
-        keys: `_key` of the records that go.
+        keys: `_key` of the records that go; None for all.
         is_theirs: whether a text goes that could not be landed as a record.
         erasure_id: noted in the manifest, beside the hashes and counts of each file before and after.
         now: when.
@@ -60,10 +60,10 @@ def take_out(
     if folder is None:
         return 0
     manifest = msgspec.json.decode(files.read(f"{folder}/{MANIFEST}"), type=Manifest)
-    wanted = frozenset(keys)
+    wanted = None if keys is None else frozenset(keys)
 
     def goes(line: bytes) -> bool:
-        return msgspec.json.decode(line, type=_Keyed).key in wanted
+        return wanted is None or msgspec.json.decode(line, type=_Keyed).key in wanted
 
     def goes_as_text(line: bytes) -> bool:
         return is_theirs(msgspec.json.decode(line, type=_Text).text)

@@ -37,6 +37,7 @@ def pull(
     start: datetime | None = None,
     end: datetime | None = None,
     stream: str | None = None,
+    accept_deletions: bool = False,
     connection: Connection | None = None,
     limits: PartLimits | None = None,
     on_progress: Progress | None = None,
@@ -53,10 +54,11 @@ def pull(
         account: account of the connection.
         settings: where landing and state are.
         run: whose run this is; its clock bounds the cursor.
-        kind: incremental, full or backfill.
+        kind: incremental, full, backfill or sweep; a sweep reads the keys of streams that declare one.
         start: lower bound of a backfill, or of a first full run.
         end: upper bound of a backfill.
         stream: one stream only (and its parents).
+        accept_deletions: let a sweep mark however many records it does not find.
         connection: instead of the Airflow connection.
         limits: when a part is finished.
         on_progress: called with stream, records and requests after every page.
@@ -66,7 +68,7 @@ def pull(
     Raises:
         StitchlineError: named by what to do next; what was finished before stays durable.
     """
-    wanted = _wanted(source, stream)
+    wanted = _wanted(source, stream) if kind != "sweep" else _swept(source, stream)
     root = settings.landing_root
     done = {one.name: read_manifest(root, source.name, account, one.name, run) for one in wanted}
     found = [manifest for manifest in done.values() if manifest is not None]
@@ -85,7 +87,9 @@ def pull(
         connection = connection or read_connection(source.name, account)
         session = Session(source, connection, store, clock=clock, total_seconds=total_seconds)
         parts = limits or PartLimits()
-        return asyncio.run(_pull_all(session, root, run, store, wanted, done, plan, parts, on_progress))
+        return asyncio.run(
+            _pull_all(session, root, run, store, wanted, done, plan, parts, on_progress, accept_deletions)
+        )
 
 
 async def _pull_all(
@@ -98,6 +102,7 @@ async def _pull_all(
     plan: Callable[[Stream], tuple[Window, Manifest | None]],
     limits: PartLimits,
     on_progress: Progress | None,
+    accept_deletions: bool,
 ) -> list[Manifest]:
     manifests: dict[str, Manifest] = {}
     refused: dict[str, CallRefused] = {}
@@ -112,10 +117,12 @@ async def _pull_all(
                 continue
             parent = manifests[stream.parent] if stream.parent else None
             window, latest = plan(stream)
-            if parent is not None and stream.cursor is None and window.kind != "backfill":
+            if parent is not None and stream.cursor is None and window.kind not in ("backfill", "sweep"):
                 # Its parents decide how much of it is read.
                 window = replace(window, kind=parent.kind)
-            pulling = StreamPull(session, stream, window, latest, parent, root, run, limits, on_progress)
+            pulling = StreamPull(
+                session, stream, window, latest, parent, root, run, limits, on_progress, accept_deletions
+            )
             try:
                 manifests[stream.name] = await pulling.run(lambda: store.next_value(MANIFEST_SEQ))
             except CallRefused as error:
@@ -141,6 +148,27 @@ def _wanted(source: Source, name: str | None) -> list[Stream]:
         chosen.insert(0, stream)
         name = stream.parent
     return chosen
+
+
+def _swept(source: Source, name: str | None) -> list[Stream]:
+    """The streams that a sweep reads, their parents first."""
+    chosen = [one.name for one in source.swept if name in (None, one.name)]
+    if not chosen:
+        what = f"{source.name} has nothing to sweep" if name is None else f"{source.name}.{name} is not swept"
+        having = ", ".join(one.name for one in source.swept)
+        raise FixSettings(
+            f"{what}: its records tell themselves when they are deleted, or never are",
+            where=f"source {source.name}",
+            fix=f"Streams with a sweep: {having}." if having else "Pull it as kind incremental or full.",
+        )
+    needed = {each.name for one in chosen for each in _wanted(source, one)}
+    if strange := needed - {one.name for one in source.swept}:
+        raise FixSettings(
+            f"{', '.join(sorted(strange))} has children that are swept, and is not swept itself",
+            where=f"source {source.name}",
+            fix="Declare a sweep on it too.",
+        )
+    return [one for one in source.streams if one.name in needed]
 
 
 def _commit_window(

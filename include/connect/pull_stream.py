@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from include.connect.landing import Manifest, landed_records, latest_manifest
 from include.connect.landing_writer import Checkpoint, LandingWriter, PartLimits
 from include.connect.pages import Listing, OnePage, as_pages
 from include.connect.records import LARGEST_RECORD, TOO_LARGE, Lifter
-from include.connect.source import Page, Stream, Window
+from include.connect.source import Page, Scalar, Stream, Sweep, Window
 from include.connect.window import as_text, bounds, cursor_after, span_of
 from include.run import Run
 
@@ -46,6 +46,7 @@ class StreamPull:
         run: Run,
         limits: PartLimits,
         on_progress: Progress | None = None,
+        accept_deletions: bool = False,
     ) -> None:
         self._session = session
         self._stream = stream
@@ -60,7 +61,9 @@ class StreamPull:
         self._shape = _shape(stream, window)
         self._counters = session.counters.copy()
         self._earlier = Counters()
-        self._started_at = self._time()
+        self._accept_deletions = accept_deletions
+        # Children of what came after a sweep's parents were read are not to be missed.
+        self._started_at = parent.started_at if parent is not None and window.kind == "sweep" else self._time()
         self._extracted_at = ""
         self._restart()
 
@@ -156,12 +159,17 @@ class StreamPull:
                     stream.pages or session.source.pages or OnePage(),
                     lambda record: self._lifter.lift(record).key,
                     method=stream.method,
-                    params={**stream.params, **bounds(stream, self._window), **variant},
+                    params={**stream.params, **bounds(stream, self._window), **variant, **self._smaller()},
                     body=stream.body,
                     budget=stream.budget,
                     label=stream.name,
                     is_missing_empty=self._parent is not None,
                 )
+
+    def _smaller(self) -> Mapping[str, Scalar]:
+        """Parameters for no more than keys, in a sweep that has some."""
+        swept = self._stream.deletes
+        return swept.params if self._window.kind == "sweep" and isinstance(swept, Sweep) else {}
 
     def _paths(self) -> Iterator[str]:
         path = path_of(self._session, self._stream)
@@ -279,6 +287,7 @@ class StreamPull:
                 throttled_seconds=spent.throttled_seconds,
                 quarantined=self._writer.quarantined,
                 window=span_of(window),
+                accept_deletions=self._accept_deletions,
             )
         )
         log.info(
@@ -326,6 +335,7 @@ def _shape(stream: Stream, window: Window) -> str:
             "key": stream.key,
             "read": read,
             "backfill": window.kind == "backfill",
+            "sweep": window.kind == "sweep",
             "since": window.since if window.kind == "backfill" else None,
             "end": window.end,
         }

@@ -49,6 +49,17 @@ Budget = Rate | Connections
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """The vendor deletes records without saying so: now and then all keys are read, and missing ones are marked.
+
+    `params` are query parameters that make answers small; a reader of the stream's own sees `Window.kind`. Every
+    record that the vendor still shows must come, those that are marked deleted too. Its parent is swept as well.
+    """
+
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What one pull of one stream asks for.
 
@@ -119,6 +130,7 @@ class Stream:
         read: a function in the source's file, for what the fields above cannot say.
         max_age: older than this, segments that depend on the stream are held.
         budget: overrides the source's budget.
+        deletes: how a deletion at the vendor is seen: by a key sweep, or in words how records themselves tell.
         concurrency: how many parents are read at the same time.
         description: one line for people.
     """
@@ -142,6 +154,7 @@ class Stream:
     read: ReadFunction | None = None
     max_age: timedelta = timedelta(hours=26)
     budget: Budget | None = None
+    deletes: Sweep | str = ""
     concurrency: int = 4
     description: str = ""
 
@@ -196,6 +209,11 @@ class Source:
     is_quota_used_up: Callable[[Mapping[str, str], bytes], bool] | None = None
     webhook: Webhook | None = None
     not_covered: str = ""
+
+    @property
+    def swept(self) -> tuple[Stream, ...]:
+        """The streams whose deletions only a key sweep finds."""
+        return tuple(stream for stream in self.streams if isinstance(stream.deletes, Sweep))
 
     def stream(self, name: str) -> Stream:
         """The stream of that name.

@@ -12,12 +12,16 @@ from typing import Any
 
 from include.connect.connection import environment_variable
 from include.connect.oauth import OAuth2
-from include.connect.source import Budget, Connections, Source, Stream
+from include.connect.source import Budget, Connections, Source, Stream, Sweep
 from include.settings import ROOT
 from include.sources import all_sources
 
 FOLDER = ROOT / "docs" / "sources"
 COMMAND = "stitchline source docs"
+SWEEPS = (
+    "By `STITCHLINE_SWEEP_SCHEDULE`, each week by default, `sweep_{0}` reads the keys of all records and marks "
+    "those that are gone; `ingest_{0}` does so once when started with `kind` `sweep`."
+)
 
 
 def write(folder: Path = FOLDER) -> int:
@@ -53,12 +57,19 @@ def _beginning(source: Source) -> Iterator[str]:
 
 def _streams(source: Source) -> Iterator[str]:
     yield "## Streams"
-    rows = ["| stream | key | later runs ask for | late after | what |", "|---|---|---|---|---|"]
+    rows = [
+        "| stream | key | later runs ask for | what is deleted there | late after | what |",
+        "|---|---|---|---|---|---|",
+    ]
     for stream in source.streams:
         key = ", ".join(f"`{path}`" for path in stream.key)
         late = _span(stream.max_age)
-        rows.append(f"| `{stream.name}` | {key} | {_asks(source, stream)} | {late} | {stream.description} |")
+        deleted = "is found by the key sweep" if isinstance(stream.deletes, Sweep) else stream.deletes
+        rows.append(
+            f"| `{stream.name}` | {key} | {_asks(source, stream)} | {deleted} | {late} | {stream.description} |"
+        )
     yield "\n".join(rows)
+    yield SWEEPS.format(source.name) if source.swept else ""
     own = [f"`{stream.name}`: {_limit(stream.budget)}" for stream in source.streams if stream.budget]
     yield f"Limits of their own: {'; '.join(own)}." if own else ""
 

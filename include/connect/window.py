@@ -21,7 +21,7 @@ def window_of(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> Window:
-    """The window of a run: what changed since the last committed one, everything, or a range of dates.
+    """The window of a run: what changed since the last committed one, everything, a range of dates, or all keys.
 
     An incremental run of a stream that was never completely read, or that has no change cursor, is a full one.
 
@@ -34,6 +34,8 @@ def window_of(
         if start is None:
             raise FixSettings("a backfill has no start", where=f"stream {stream.name}", fix="Give it a start date.")
         return Window("backfill", written(start), until, account, end=end)
+    if kind == "sweep":
+        return Window("sweep", None, until, account)
     if kind == "incremental" and latest is not None:
         if stream.rescan is not None:
             return Window("incremental", written(until - stream.rescan), until, account)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -156,6 +156,19 @@ class Airship(Vendor):
         for channel in self.channels.values():
             if channel.person_id is None and channel.named_user_id in following:
                 channel.named_user_id = following[channel.named_user_id]
+
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """A named user; the channels stay."""
+        held = [one for one in self.channels.values() if stream == "named_users" and one.named_user_id == key]
+        if not held:
+            raise KeyError(key)
+
+        def name(user: str | None) -> None:
+            for channel in held:
+                channel.named_user_id = user
+
+        name(None)
+        return lambda: name(key)
 
     def _list_channels(self, call: Call) -> Response:
         size = call.int_query("limit", 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
@@ -169,6 +169,10 @@ class CallRail(Vendor):
             return  # nobody has looked yet
         for number in self._order.ids(max(0, len(self._order) - 3), len(self._order)):
             self._calls[number] |= {"lead_status": "good_lead", "note": "Called back.", "value": "120.00"}
+
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """A call that is marked as spam."""
+        return self._order.take(key)
 
     def _accounts(self, call: Call) -> Response:
         account = {"id": ACCOUNT, "name": "Acme", "outbound_recording_enabled": False, "hipaa_account": False}

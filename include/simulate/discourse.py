@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from include.simulate.limits import Clock, FixedWindow
 from include.simulate.names import plain
 from include.simulate.people import Population
-from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, write
+from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, take, write
 
 KEY = "discourse-demo"
 USERS_A_PAGE, TOPICS_A_PAGE, POSTS_A_PAGE = 100, 30, 50
@@ -169,6 +169,13 @@ class Discourse(Vendor):
             **{"id": latest + 1, "created_at": now, "updated_at": now, "topic_id": quiet["id"]},
             **{"topic_slug": quiet["slug"], "post_number": quiet["highest_post_number"]},
         }
+
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """A member, a topic or a post."""
+        stores: dict[str, dict[int, Record]] = {
+            **{"users": self.forum.users, "topics": self.forum.topics, "posts": self.forum.posts}
+        }
+        return take(stores[stream], int(key))
 
     def _users(self, call: Call) -> Response:
         page = max(1, call.int_query("page", 1) or 1)

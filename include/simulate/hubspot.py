@@ -134,6 +134,10 @@ class HubSpot(Vendor):
             if record is not None and contact.person_id in recovered:
                 self._shelves["contacts"].touch(record, self._now())
 
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """An object, deleted for privacy."""
+        return self._shelves[stream].lose(int(key))
+
     def _error(self, category: str, message: str, status: int, **more: Any) -> Response:
         body = {"status": "error", "message": message, "correlationId": new_id(), "category": category}
         return self.reply({**body, **more}, status)

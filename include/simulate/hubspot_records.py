@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -221,6 +221,23 @@ class Shelf:
         del self.ids[bisect_left(self.ids, record.id)]
         self.modified.drop(record.id)
         self.by_email.pop(record.properties.get("email", ""), None)
+
+    def lose(self, number: int) -> Callable[[], None]:
+        """Delete a record for good, as for privacy; returns what brings it back."""
+        record = self.records[number]
+        self.archive(record, 0)
+        del self.archived[number]
+
+        def back() -> None:
+            assert isinstance(self.ids, list)
+            record.archived_at = None
+            self.records[number] = record
+            insort(self.ids, number)
+            self.modified.put(number, record.updated)
+            if "email" in record.properties:
+                self.by_email[record.properties["email"]] = number
+
+        return back
 
     def page(self, after: int, limit: int, *, archived: bool) -> tuple[list[Record], bool]:
         """Records with an id above `after`, and whether there are more."""

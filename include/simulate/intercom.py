@@ -7,7 +7,7 @@ import binascii
 import math
 import random
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -18,7 +18,7 @@ from starlette.responses import Response
 from include.simulate.limits import Clock, SlidingWindow
 from include.simulate.names import random_uuid, spell_phone
 from include.simulate.people import Person, Population
-from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, write
+from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, take, write
 
 TOKEN = "intercom-demo"
 WORKSPACE = "ecahpwf5"
@@ -131,6 +131,7 @@ class Intercom(Vendor):
     def __init__(self, population: Population, clock: Clock, *, unlimited: bool = False) -> None:
         super().__init__(population, clock, unlimited=unlimited)
         self._began = population.now
+        self._gone: dict[str, IntercomContact] = {}
         self._slice = SlidingWindow(PER_SLICE, SLICE_SECONDS, clock)
 
     @cached_property
@@ -203,6 +204,13 @@ class Intercom(Vendor):
         for conversation in sorted(closed, key=lambda one: (one.updated_at, one.id))[:3]:
             conversation.state, conversation.updated_at = "open", self.population.now
             conversation.reopened += 1
+
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """A contact, whose conversations stay, or a conversation."""
+        if stream == "conversations":
+            return take(self.workspace.conversations, key)
+        self._gone[key] = self.workspace.contacts[key]
+        return take(self.workspace.contacts, key)
 
     def _search(self, call: Call, kind: str) -> Response:
         asked = self.json(call)
@@ -282,7 +290,7 @@ class Intercom(Vendor):
         return self.drifted(kind, record)
 
     def _conversation_record(self, one: IntercomConversation) -> dict[str, Any]:
-        contact = self.workspace.contacts[one.contact_id]
+        contact = self.workspace.contacts.get(one.contact_id) or self._gone[one.contact_id]
         author = {"type": contact.role, "id": contact.id, "name": contact.name, "email": contact.email}
         link = {"type": "contact", "id": contact.id, "external_id": contact.external_id}
         return {

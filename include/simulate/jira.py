@@ -7,7 +7,7 @@ import binascii
 import math
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from include.simulate.limits import Clock, SlidingWindow
 from include.simulate.people import Population
-from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, write
+from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, take, write
 
 EMAIL, TOKEN = "agent@acme.example", "jira-demo"
 API = "/rest/api/3"
@@ -188,6 +188,10 @@ class Jira(Vendor):
                 **{"status": _status("In Progress"), "resolution": None, "resolutiondate": None},
                 "updated": _iso(self.population.now),
             }
+
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """An issue."""
+        return take({"issues": self.site.issues}[stream], key)
 
     def _search(self, call: Call) -> Response:
         asked = self.json(call)

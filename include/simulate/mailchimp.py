@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -131,12 +131,14 @@ class Mailchimp(Vendor):
         if "campaigns" in vars(self):
             open_late([*self.campaigns.values()][-1], self.population.now)
 
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """A member."""
+        return self.audience.lose({"members": key}[stream].partition("|")[2])
+
     def unsubscribe(self, emails: Iterable[str]) -> int:
         """People leave through the footer of a mail: the world changes, nobody calls the API."""
         wanted = {hash_of(email) for email in emails} & self.audience.members.keys()
-        for key in wanted:
-            self.audience.members[key].status = "unsubscribed"
-            self.audience.touch(key, self.clock.now())
+        self.audience.become(wanted, "unsubscribed", self.clock.now())
         self.population.mailchimp_members[:] = [
             replace(one, status="unsubscribed", changed_at=self.clock.now()) if hash_of(one.email) in wanted else one
             for one in self.population.mailchimp_members
@@ -170,9 +172,8 @@ class Mailchimp(Vendor):
     def _lists(self, call: Call) -> Response:
         offset, count = self._window(call)
         constraints = {"may_create": False, "max_instances": 1, "current_total_instances": 1}
-        body = {"lists": [self._render_list(call)][offset : offset + count], "total_items": 1}
-        links = self._links(call, "/lists")
-        return self.reply(projected({**body, "constraints": constraints, "_links": links}, call.query))
+        body = {"total_items": 1, "constraints": constraints, "_links": self._links(call, "/lists")}
+        return self.reply(projected({"lists": [self._render_list(call)][offset : offset + count], **body}, call.query))
 
     def _render_list(self, call: Call) -> dict[str, Any]:
         urls = {"subscribe_url_short": f"{call.base}/subscribe", "subscribe_url_long": f"{call.base}/subscribe?u=demo"}
@@ -289,8 +290,7 @@ class Mailchimp(Vendor):
             response = self._problem(405, Problem(text, "Method Not Allowed"))
             response.headers["Allow"] = "GET, PUT"
             return response
-        member.status = "archived"
-        self.audience.touch(key, self.clock.now())
+        self.audience.become([key], "archived", self.clock.now())
         return Response(None, 204)
 
     def _forget_member(self, call: Call) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -131,6 +131,12 @@ class Audience:
             elif key in order:
                 self._leave(key, status)
 
+    def become(self, keys: Iterable[str], status: str, now: datetime) -> None:
+        """Give members another status."""
+        for key in keys:
+            self.members[key].status = status
+            self.touch(key, now)
+
     def _leave(self, key: str, status: str) -> None:
         self.orders[status].drop(key)
         if status == ALL:
@@ -217,6 +223,20 @@ class Audience:
             self._leave(key, status)
         for number in member.tags:
             self.segments[number].members.pop(key, None)
+
+    def lose(self, key: str) -> Callable[[], None]:
+        """Delete a member for good; returns what brings it back."""
+        member = self.members[key]
+        self.forget(key)
+
+        def back() -> None:
+            self.forgotten.discard(key)
+            self.members[key] = member
+            self.touch(key, member.changed)
+            for number in member.tags:
+                self.segments[number].members[key] = None
+
+        return back
 
     def named(self, name: str) -> Segment | None:
         """The segment of that name, whatever its case."""

@@ -19,7 +19,7 @@ from include.simulate.limits import Clock
 from include.simulate.people import Population
 from include.simulate.salesforce_records import SCHEMA, Org, make_org, stamp
 from include.simulate.salesforce_writes import Writes
-from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, write
+from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, take, write
 
 CLIENT_ID, CLIENT_SECRET, USERNAME = "sf-demo-app", "sf-demo-secret", "sync@acme.example"
 TOKEN = "00D5g0000000000!demo"
@@ -192,6 +192,11 @@ class Salesforce(Vendor):
         return None if claims.get("sub") == USERNAME else "user hasn't approved this consumer"
 
     # -- reading
+
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """A record of any object, past the recycle bin."""
+        held = next(records for records in self.org.records.values() if key in records)
+        return take(held, key)
 
     def _limits(self, call: Call) -> Response:
         return self.reply({"DailyApiRequests": {"Max": PER_DAY, "Remaining": PER_DAY - self._calls}})

@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -172,6 +172,12 @@ class SendGrid(Vendor):
             contact.updated_at = self.population.now
         for contact in [one for one in oldest if "unsubscribes" not in one.suppressed][:1]:
             contact.suppressed["unsubscribes"] = self.population.now
+
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """A contact, with what was suppressed of it."""
+        place = [one.id for one in self.contacts if stream == "contacts"].index(key)
+        contact = self.contacts.pop(place)
+        return partial(self.contacts.insert, place, contact)
 
     def _start_export(self, call: Call) -> Response:
         asked = self.json(call)

@@ -90,6 +90,14 @@ class Advance(msgspec.Struct, forbid_unknown_fields=True):
     unsubscribe: list[str] = []
 
 
+class Lost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A record that a vendor deletes for good, telling nobody: stream and key as the source names them."""
+
+    source: str
+    stream: str
+    key: str
+
+
 class Simulator:
     """Every vendor over one population, and the handles a test turns."""
 
@@ -135,6 +143,7 @@ class Simulator:
             Kinesis(population, self.clock, unlimited=unlimited),
         ]
         self.gates = {vendor.name: Gate(vendor) for vendor in vendors}
+        self._lost: dict[Lost, Callable[[], None]] = {}
 
     def routes(self) -> list[Route | Mount]:
         """The vendors under their prefixes, and the control plane."""
@@ -145,6 +154,8 @@ class Simulator:
             Route("/_control/faults", self._set_faults, methods=["POST"]),
             Route("/_control/faults", self._clear_faults, methods=["DELETE"]),
             Route("/_control/advance", self._advance, methods=["POST"]),
+            Route("/_control/lose", self._lose, methods=["POST"]),
+            Route("/_control/restore", self._restore, methods=["POST"]),
             Route("/_control/alerts", self._alerts, methods=["GET"]),
         ]
         return [*control, *(Mount(f"/{name}", app=gate) for name, gate in self.gates.items())]
@@ -199,6 +210,22 @@ class Simulator:
             self.write_tables()
         now = self.population.now.isoformat()
         return JSONResponse({"now": now, "recovered": list(recovered), "unsubscribed": unsubscribed})
+
+    async def _lose(self, request: Request) -> Response:
+        try:
+            which = msgspec.json.decode(await request.body(), type=Lost)
+            if which not in self._lost:
+                self._lost[which] = self.gates[which.source].vendor.lose(which.stream, which.key)
+        except (msgspec.ValidationError, KeyError) as error:
+            return JSONResponse({"error": f"no such record: {error}"}, 400)
+        return JSONResponse({})
+
+    async def _restore(self, request: Request) -> Response:
+        which = msgspec.json.decode(await request.body(), type=Lost)
+        back = self._lost.pop(which, None)
+        if back is not None:
+            back()
+        return JSONResponse({})
 
     async def _alerts(self, request: Request) -> Response:
         return JSONResponse(self._slack.alerts)

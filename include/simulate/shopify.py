@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from include.simulate.graphql import BadQuery, Field, cost, parse, select
 from include.simulate.limits import Clock
 from include.simulate.people import Population
 from include.simulate.shopify_records import LISTS, Record, Shop, iso, make_shop
-from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read
+from include.simulate.vendor import Call, Refused, Route, Vendor, new_id, read, take
 
 TOKEN = "shpat_demo"
 NARROW = "shpat_orders"
@@ -114,6 +114,10 @@ class Shopify(Vendor):
                 customer["updatedAt"] = now
         for order in sorted(records["orders"].values(), key=lambda one: (one["updatedAt"], one["id"]))[:2]:
             order |= {"displayFulfillmentStatus": "FULFILLED", "updatedAt": now}
+
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """A customer or an order."""
+        return take(self.shop.records[stream], key)
 
     def _answer(self, call: Call) -> Response:
         asked = self.json(call)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
@@ -132,6 +133,12 @@ class Stripe(Vendor):
         for charge in charges[self._known[1] :]:
             self._add_charge(charge)
         self._known = len(customers), len(charges)
+
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """A customer, without the event."""
+        held = {"customers": self._customers}[stream]
+        held.order.drop(key)
+        return partial(held.add, held.objects.pop(key))
 
     def _add_charge(self, charge: StripeCharge) -> None:
         customer = self._customers.objects.get(charge.customer_id)

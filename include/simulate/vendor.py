@@ -8,8 +8,9 @@ import re
 import uuid
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
@@ -141,6 +142,12 @@ class Order:
         """Where the id stands."""
         return bisect_left(self.pairs, (self._keys[item], item))
 
+    def take(self, item: Hashable) -> Callable[[], None]:
+        """Take the id out; returns what puts it back."""
+        key = self._keys[item]
+        self.drop(item)
+        return partial(self.put, item, key)
+
     def ids(self, start: int, stop: int) -> list[Any]:
         """The ids at these indexes."""
         return [item for _, item in self.pairs[start:stop]]
@@ -215,6 +222,18 @@ class Vendor(ABC):
     def grow(self, recovered: Sequence[int]) -> None:  # noqa: B027 - nothing grows at most vendors
         """Take in what the world added, and touch the records of the people who changed."""
 
+    def lose(self, stream: str, key: str) -> Callable[[], None]:
+        """Delete a record for good and tell nobody; returns what brings it back.
+
+        Args:
+            stream: as the source calls it.
+            key: as the source's landing has it.
+
+        Raises:
+            KeyError: there is no such record, or this vendor's records are never lost.
+        """
+        raise KeyError(stream)
+
     def reply(self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """A JSON answer in the vendor's content type."""
         media_type = self.error_media_type if status >= 400 and self.error_media_type else self.media_type
@@ -244,6 +263,15 @@ class Vendor(ABC):
     def rejects(self, email: str | None) -> bool:
         """Whether the `reject_emails` fault names this address."""
         return email is not None and email.strip().lower() in self.faults.reject_emails
+
+
+def take(store: MutableMapping[Any, Any], key: Hashable) -> Callable[[], None]:
+    """Take an entry out of a store; returns what puts it back.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return partial(store.__setitem__, key, store.pop(key))
 
 
 def new_id() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from include.connect.auth import BasicAuth
 from include.connect.pages import UrlPages
 from include.connect.signatures import SharedToken
-from include.connect.source import Rate, Source, Stream
+from include.connect.source import Rate, Source, Stream, Sweep
 from include.connect.webhook import Webhook, one_or_many
 
 SOURCE = Source(
@@ -33,6 +33,7 @@ SOURCE = Source(
             records="channels",
             key=("channel_id",),
             pages=UrlPages("next_page", limit="limit", size=1000),
+            deletes="uninstalled ones are marked",
             description="Apps, browsers and addresses that can be reached, with their named user",
         ),
         Stream(
@@ -41,6 +42,7 @@ SOURCE = Source(
             records="named_users",
             key=("named_user_id",),
             pages=UrlPages("next_page", limit=None),
+            deletes=Sweep(),
             description="People by the website's user id, with their tags",
         ),
     ),

@@ -61,6 +61,7 @@ SOURCE = Source(
             read=read_scheduled_events,
             # Changes are found by reading again: meetings of the last 30 days and all to come.
             rescan=timedelta(days=30),
+            deletes="canceled ones are marked",
             description="Meetings, canceled ones marked",
         ),
         Stream(
@@ -70,6 +71,7 @@ SOURCE = Source(
             parent="scheduled_events",
             key=("uri",),
             concurrency=8,
+            deletes="canceled ones are marked",
             description="Who booked, their answers and tracking parameters",
         ),
     ),

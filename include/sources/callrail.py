@@ -7,7 +7,7 @@ from datetime import timedelta
 from include.connect.auth import HeaderAuth
 from include.connect.pages import UrlPages
 from include.connect.signatures import HmacSignature
-from include.connect.source import Rate, Source, Stream
+from include.connect.source import Rate, Source, Stream, Sweep
 from include.connect.webhook import Webhook
 
 FIELDS = (
@@ -47,6 +47,7 @@ SOURCE = Source(
             times_as="date",
             # Dates are those of the call: tags, notes, lead status and value change later.
             rescan=timedelta(days=30),
+            deletes=Sweep({"fields": "created_at"}),  # a call that is marked as spam is listed no more
             description="Calls with their caller, source, page and lead status",
         ),
     ),

@@ -14,7 +14,7 @@ from include.connect.cursor import instant
 from include.connect.http import Session
 from include.connect.pages import Listing, NumberedPages, UrlPages
 from include.connect.records import Body, Lifter, decode_page
-from include.connect.source import Page, Rate, Source, Stream, Window
+from include.connect.source import Page, Rate, Source, Stream, Sweep, Window
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +116,7 @@ SOURCE = Source(
             # By when they came the list only grows. Its size is the forum's, a hundred.
             pages=NumberedPages(page="page", limit="limit", size=100),
             params={"show_emails": True, "order": "created", "asc": True},
+            deletes=Sweep(),
             description="Members with their address; the forum logs that it was looked at",
         ),
         Stream(
@@ -123,7 +124,8 @@ SOURCE = Source(
             read=read_topics,
             cursor="bumped_at",
             lookback=timedelta(hours=1),
-            description="Topics by their latest activity; deleted ones are listed no more",
+            deletes=Sweep(),
+            description="Topics by their latest activity",
         ),
         Stream(
             "posts",
@@ -131,6 +133,7 @@ SOURCE = Source(
             cursor="created_at",
             # Edits are seen for a day.
             lookback=timedelta(days=1),
+            deletes=Sweep(),
             description="Public posts with their author",
         ),
     ),

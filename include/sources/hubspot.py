@@ -19,7 +19,7 @@ from include.connect.in_order import in_order
 from include.connect.pages import Listing, Step, TokenPages, as_pages
 from include.connect.records import Body, Lifter
 from include.connect.signatures import HmacSignature
-from include.connect.source import Page, Rate, Scalar, Source, Stream, Window
+from include.connect.source import Page, Rate, Scalar, Source, Stream, Sweep, Window
 from include.connect.webhook import Webhook, objects
 
 SEARCHES = Rate(5, seconds=1, name="search")  # searches have a budget of their own, per account
@@ -79,12 +79,13 @@ class Objects:
         if not phase:
             phase = "search" if await self._is_searched(session, window) else "list"
         if phase != "archived":
-            live = self._changed(session, window, token or None) if phase == "search" else self._list(session, token)
+            is_search = phase == "search"
+            live = self._changed(session, window, token or None) if is_search else self._list(session, window, token)
             async for page in live:
                 yield replace(page, resume=f"{phase}:{page.resume}" if page.resume else "archived:")
             token = ""
         since = instant(window.since)
-        async for page in self._list(session, token, archived=True):
+        async for page in self._list(session, window, token, archived=True):
             fresh = [record for record in page.records if _is_archived_since(record, since)]
             yield replace(page, records=fresh, resume=f"archived:{page.resume}" if page.resume else None)
 
@@ -96,8 +97,9 @@ class Objects:
             return int(body.at("total") or 0) <= LISTED_FROM
         return True
 
-    def _list(self, session: Session, token: str, *, archived: bool = False) -> AsyncIterator[Page]:
-        params = {**self._shown(), "archived": archived}
+    def _list(self, session: Session, window: Window, token: str, *, archived: bool = False) -> AsyncIterator[Page]:
+        shown = {"properties": "hs_object_id"} if window.kind == "sweep" else self._shown()
+        params = {**shown, "archived": archived}
         return as_pages(
             Listing(session, self._path, "results", PAGES, _key, params=params, label=self.kind), token or None
         )
@@ -144,6 +146,7 @@ class Objects:
             read=self.read,
             cursor="updatedAt",
             lookback=timedelta(minutes=10),
+            deletes=Sweep(),  # archived ones are listed for 90 days; those deleted for privacy, nowhere
             description=description,
         )
 

@@ -13,7 +13,7 @@ from include.connect.auth import BearerAuth
 from include.connect.http import Session
 from include.connect.pages import Listing, Step
 from include.connect.records import Body, Lifter
-from include.connect.source import Page, Rate, ReadFunction, Source, Stream, Window
+from include.connect.source import Page, Rate, ReadFunction, Source, Stream, Sweep, Window
 
 CHANGED = "updated_at"
 
@@ -99,13 +99,15 @@ SOURCE = Source(
             read=search("contacts", "data", days=1),
             cursor=CHANGED,
             lookback=timedelta(minutes=10),
-            description="Users and leads; a lead that was merged into a user is found no more",
+            deletes=Sweep(),
+            description="Users and leads",
         ),
         Stream(
             "conversations",
             read=search("conversations", "conversations", days=0),
             cursor=CHANGED,
             lookback=timedelta(minutes=10),
+            deletes=Sweep(),
             description="Conversations with their contact, state and rating; re-opened ones come again",
         ),
     ),

@@ -9,7 +9,7 @@ from include.connect.auth import BasicAuth
 from include.connect.http import Session
 from include.connect.pages import Listing, OffsetPages, TokenPages
 from include.connect.records import Lifter
-from include.connect.source import Page, Rate, Source, Stream, Window
+from include.connect.source import Page, Rate, Source, Stream, Sweep, Window
 
 FIELDS = (
     *("summary", "status", "issuetype", "priority", "project", "reporter", "assignee", "creator", "labels"),
@@ -35,7 +35,10 @@ async def read_issues(session: Session, window: Window) -> AsyncIterator[Page]:
         TokenPages(token="nextPageToken", param="nextPageToken", limit="maxResults", size=100, place="body"),
         lambda record: key.lift(record).key,
         method="POST",
-        body={"jql": f"updated >= {since}{until} ORDER BY updated ASC", "fields": FIELDS},
+        body={
+            "jql": f"updated >= {since}{until} ORDER BY updated ASC",
+            "fields": ("id",) if window.kind == "sweep" else FIELDS,
+        },
         label="issues",
     )
     async for body, following in listing.pages(window.resume):
@@ -57,6 +60,7 @@ SOURCE = Source(
             records="",
             key=("accountId",),
             pages=OffsetPages(limit="maxResults", offset="startAt", size=1000),
+            deletes="deleted ones stay listed, without name and address",
             description="People and apps, inactive ones too; addresses where their owners let them be seen",
         ),
         Stream(
@@ -64,7 +68,8 @@ SOURCE = Source(
             read=read_issues,
             cursor="fields.updated",
             lookback=timedelta(minutes=10),
-            description="Issues with their reporter and state; deleted ones are found no more",
+            deletes=Sweep(),
+            description="Issues with their reporter and state",
         ),
     ),
 )

@@ -206,6 +206,7 @@ SOURCE = Source(
             "records",
             read=read_records,
             key=("shard_id", "sequence_number"),
+            deletes="never deleted, only kept no longer",
             description="Records of the stream that the extra's `stream` names; a shard gives 5 pages, 2 MB a second",
         ),
     ),

@@ -16,7 +16,7 @@ from include.connect.http import Session
 from include.connect.pages import Listing, OffsetPages
 from include.connect.records import Lifter
 from include.connect.signatures import HmacSignature
-from include.connect.source import Connections, Page, Scalar, Source, Stream, Window
+from include.connect.source import Connections, Page, Scalar, Source, Stream, Sweep, Window
 from include.connect.webhook import Webhook, form_fields
 
 PAGES = OffsetPages(limit="count", offset="offset", size=1000, total="total_items")
@@ -98,7 +98,13 @@ SOURCE = Source(
         description="Members who subscribed, unsubscribed, were cleaned or changed",
     ),
     streams=(
-        Stream("lists", path="/lists", records="lists", description="Audiences with their counts"),
+        Stream(
+            "lists",
+            path="/lists",
+            records="lists",
+            deletes=Sweep({"fields": "lists.id,total_items"}),
+            description="Audiences with their counts",
+        ),
         Stream(
             "members",
             path="/lists/{parent.id}/members",
@@ -114,6 +120,7 @@ SOURCE = Source(
             until="before_last_changed",
             lookback=timedelta(minutes=10),
             concurrency=2,
+            deletes=Sweep({"fields": "members.id,members.list_id,total_items"}),
             description="Members of every audience, with consent status and merge fields",
         ),
         Stream(
@@ -121,6 +128,7 @@ SOURCE = Source(
             key=("campaign_id", "email_id"),
             read=read_activity,
             lookback=timedelta(hours=6),
+            deletes="what was done is not undone",
             description="Opens, clicks and bounces of each member in each campaign",
         ),
     ),

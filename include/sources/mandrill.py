@@ -223,12 +223,14 @@ SOURCE = Source(
             key=("ts", "email", "sender", "subject"),
             # Opens, clicks and bounces come later; nothing says which message changed.
             rescan=timedelta(days=7),
+            deletes="what was sent stays sent; old ones only leave the search",
             description="Messages sent in the last 30 days, with what became of them",
         ),
         Stream(
             "rejects",
             read=read_rejects,
             key=("email",),
+            deletes="an address that is let off is listed no more; its refusal stands here until it agrees anew",
             description="Addresses mail is refused to, and why; one that is let off is listed no more",
         ),
     ),

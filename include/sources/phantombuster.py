@@ -137,6 +137,7 @@ SOURCE = Source(
             key=("container_id", "position"),
             cursor="ended_at",
             lookback=timedelta(minutes=10),
+            deletes="what was seen is not unseen",
             description="Rows of every agent's finished runs: who liked, who commented, whose profile was looked at",
         ),
     ),

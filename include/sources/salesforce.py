@@ -20,7 +20,7 @@ from include.connect.http import CallRefused, Session
 from include.connect.oauth import ClientCredentials, JwtBearer, OAuth2
 from include.connect.pages import Listing, Step
 from include.connect.records import Body, Lifter
-from include.connect.source import Connections, Page, Source, Stream, Window
+from include.connect.source import Connections, Page, Source, Stream, Sweep, Window
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Objects:
     async def read(self, session: Session, window: Window) -> AsyncIterator[Page]:
         """All pages; `resume` is the path of the next batch, or job and place in its result."""
         way, _, place = (window.resume or "").partition(":")
-        types = {} if way == "batch" else await self._types(session)
+        types = {} if way == "batch" else await self._types(session, window)
         if way == "job":
             job, _, locator = place.partition(":")
             async for page in self._results(session, job, locator, types):
@@ -93,8 +93,10 @@ class Objects:
             may_be_job = False
             yield Page(body.records, f"batch:{following}" if following else None, rejected=body.rejected)
 
-    async def _types(self, session: Session) -> dict[str, str]:
+    async def _types(self, session: Session, window: Window) -> dict[str, str]:
         """Type of each field that the object has and this user may see: a query that names another one is refused."""
+        if window.kind == "sweep":
+            return {"Id": "id"}
         described = await session.get_json(f"/sobjects/{self.kind}/describe", label=self.kind)
         seen = {field["name"]: field["type"] for field in described["fields"]}
         return {name: seen[name] for name in (*SYSTEM, *self.fields) if name in seen}
@@ -179,6 +181,7 @@ class Objects:
             key=("Id",),
             cursor="SystemModstamp",
             lookback=timedelta(minutes=15),
+            deletes=Sweep(),  # queryAll shows deleted ones until the recycle bin is emptied, some not at all
             description=description,
         )
 

@@ -14,7 +14,14 @@ SOURCE = Source(
     # Rows become visible when their load job ends; loads that started before a run may end after it.
     tables=WarehouseTables(cursor="loaded_at", lookback=timedelta(hours=1)),
     streams=tuple(
-        Stream(name, key=("id",), cursor="loaded_at", lookback=timedelta(hours=1), description=description)
+        Stream(
+            name,
+            key=("id",),
+            cursor="loaded_at",
+            lookback=timedelta(hours=1),
+            deletes="never deleted",
+            description=description,
+        )
         for name, description in (
             ("tracks", "Actions, without their properties"),
             ("identifies", "Who a visitor said they are, one column per trait"),

@@ -16,7 +16,7 @@ from include.connect.errors import RetryLater
 from include.connect.http import Session
 from include.connect.pages import OffsetPages
 from include.connect.signatures import EcdsaSignature
-from include.connect.source import Page, Rate, Source, Stream, Window
+from include.connect.source import Page, Rate, Source, Stream, Sweep, Window
 from include.connect.webhook import Webhook, objects
 
 FILE_MEGABYTES = 20
@@ -77,6 +77,7 @@ def suppressions(name: str, description: str) -> Stream:
         until="end_time",
         times_as="seconds",
         lookback=timedelta(hours=1),
+        deletes="an address that is let off is listed no more; its refusal stands here until it agrees anew",
         description=description,
     )
 
@@ -109,6 +110,7 @@ SOURCE = Source(
             key=("contact_id",),
             cursor="updated_at",
             lookback=timedelta(hours=1),
+            deletes=Sweep(),
             description="Marketing contacts with their identifiers",
         ),
         suppressions("bounces", "Addresses that do not exist or refuse mail for good"),

@@ -21,7 +21,7 @@ from include.connect.http import CallRefused, Session
 from include.connect.pages import Listing, Step
 from include.connect.records import Body, BrokenAnswer, Lifter, Throttled, decode_page
 from include.connect.signatures import HmacSignature
-from include.connect.source import Connections, Page, ReadFunction, Source, Stream, Window
+from include.connect.source import Connections, Page, ReadFunction, Source, Stream, Sweep, Window
 from include.connect.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ ORDER = f"""id legacyResourceId name createdAt processedAt updatedAt cancelledAt
 CHECKOUT = f"""id name createdAt updatedAt completedAt abandonedCheckoutUrl
   customer {{ id }} customAttributes {{ key value }} totalPriceSet {MONEY}"""
 ITEM = "id title sku quantity"
+SWEEP = Sweep()
 
 
 class _Cost(msgspec.Struct, rename="camel"):
@@ -138,9 +139,11 @@ def lists(name: str, fields: str, size: int, sort: str, items: bool = False) -> 
     """
     key = Lifter(("id",))
     children = f"lineItems(first: {ITEMS}) {{ nodes {{ {ITEM} }} }}" if items else ""
-    document = f"""query ($first: Int!, $after: String, $query: String) {{
+
+    def document(asked: str) -> str:
+        return f"""query ($first: Int!, $after: String, $query: String) {{
   {name}(first: $first, after: $after, query: $query, sortKey: {sort}) {{
-    nodes {{ {fields} {children} }}
+    nodes {{ {asked} }}
     pageInfo {{ hasNextPage endCursor }}
   }}
   {name}Count(query: $query) {{ count }}
@@ -153,6 +156,9 @@ def lists(name: str, fields: str, size: int, sort: str, items: bool = False) -> 
                 yield page
             return
         changed = _changed(window)
+        asked = "id" if window.kind == "sweep" else f"{fields} {children}"
+        nested = f"lineItems {{ edges {{ node {{ {ITEM} }} }} }}" if items else ""
+        in_bulk = asked if window.kind == "sweep" else f"{fields} {nested}"
         listing = Listing(
             session,
             PATH,
@@ -160,14 +166,14 @@ def lists(name: str, fields: str, size: int, sort: str, items: bool = False) -> 
             QueryPages(name, changed, size),
             lambda record: key.lift(record).key,
             method="POST",
-            body={"query": document},
+            body={"query": document(asked)},
             label=name,
             decode=partial(_decoded, session, name),
         )
         may_be_bulk = not way
         async for body, following in listing.pages(place or None):
             if may_be_bulk and int(body.at(f"data.{name}Count.count") or 0) > _bulk_from(session.connection):
-                operation = await start(session, changed)
+                operation = await start(session, changed, in_bulk)
                 if operation is not None:
                     async for page in results(session, operation, 0):
                         yield page
@@ -175,11 +181,10 @@ def lists(name: str, fields: str, size: int, sort: str, items: bool = False) -> 
             may_be_bulk = False
             yield Page(body.records, f"page|{following}" if following else None, rejected=body.rejected)
 
-    async def start(session: Session, changed: str) -> str | None:
+    async def start(session: Session, changed: str, asked: str) -> str | None:
         """Start a bulk operation; None where Shopify has no room for another one."""
-        nested = f"lineItems {{ edges {{ node {{ {ITEM} }} }} }}" if items else ""
         query = f"query: {msgspec.json.encode(changed).decode()}"
-        bulk = f"{{ {name}({query}) {{ edges {{ node {{ {fields} {nested} }} }} }} }}"
+        bulk = f"{{ {name}({query}) {{ edges {{ node {{ {asked} }} }} }} }}"
         answer = (await _ask(session, START, {"query": bulk}, name))["bulkOperationRunQuery"]
         if answer["userErrors"]:
             codes = ", ".join(str(error.get("code")) for error in answer["userErrors"])
@@ -288,9 +293,16 @@ def _encoded(records: list[dict[str, Any]]) -> list[bytes]:
     return [msgspec.json.encode(record) for record in records]
 
 
-def stream(name: str, read: ReadFunction, description: str) -> Stream:
+def stream(name: str, read: ReadFunction, description: str, deletes: Sweep | str = SWEEP) -> Stream:
     """A list by the time of change."""
-    return Stream(name, read=read, cursor="updatedAt", lookback=timedelta(minutes=10), description=description)
+    return Stream(
+        name,
+        read=read,
+        cursor="updatedAt",
+        lookback=timedelta(minutes=10),
+        deletes=deletes,
+        description=description,
+    )
 
 
 SOURCE = Source(
@@ -313,13 +325,14 @@ SOURCE = Source(
         stream(
             "customers",
             lists("customers", CUSTOMER, 200, "UPDATED_AT"),
-            "Customers with consent and spending; deleted and merged ones are found no more",
+            "Customers with consent and spending",
         ),
         stream("orders", lists("orders", ORDER, 100, "UPDATED_AT"), "Orders, cancelled and refunded ones included"),
         stream(
             "abandoned_checkouts",
             lists("abandonedCheckouts", CHECKOUT, 40, "CREATED_AT", items=True),
             "Checkouts that were left with an address in them; a completed one is an order now",
+            deletes="the shop lists the latest only: what is missing may be just old",
         ),
     ),
 )

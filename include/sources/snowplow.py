@@ -22,6 +22,7 @@ SOURCE = Source(
             key=("event_id",),
             cursor="load_tstamp",
             lookback=LOOKBACK,
+            deletes="never deleted",
             description="Page views, actions and everything else that trackers send, page pings included",
         ),
     ),

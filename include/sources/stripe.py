@@ -18,7 +18,7 @@ from include.connect.in_order import in_order
 from include.connect.pages import LastIdPages, Listing
 from include.connect.records import Lifter
 from include.connect.signatures import HmacSignature
-from include.connect.source import Page, Rate, ReadFunction, Scalar, Source, Stream, Window
+from include.connect.source import Page, Rate, ReadFunction, Scalar, Source, Stream, Sweep, Window
 from include.connect.webhook import Webhook
 
 EVENTS_KEPT = timedelta(days=29)
@@ -143,6 +143,7 @@ SOURCE = Source(
             "customers",
             read=changes("/customers", "customer", ("customer.created", "customer.updated", "customer.deleted")),
             lookback=timedelta(minutes=10),
+            deletes=Sweep(),  # events tell for 30 days; a longer gap between pulls loses some
             description="Customers, deleted ones marked",
         ),
         Stream(
@@ -156,6 +157,7 @@ SOURCE = Source(
                 ),
             ),
             lookback=timedelta(minutes=10),
+            deletes="never deleted",
             description="Charges with their status and refunds",
         ),
     ),

@@ -39,6 +39,7 @@ def entities(name: str, key: str, description: str, **params: Scalar) -> Stream:
         key=(key,),
         cursor="UpdatedDateUTC",
         lookback=timedelta(minutes=10),
+        deletes="deleted ones are marked and stay listed",
         description=description,
     )
 

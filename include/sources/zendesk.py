@@ -10,7 +10,7 @@ from include.connect.cursor import instant
 from include.connect.http import Session
 from include.connect.pages import Listing, TokenPages
 from include.connect.records import Lifter
-from include.connect.source import Page, Rate, ReadFunction, Source, Stream, Window
+from include.connect.source import Page, Rate, ReadFunction, Source, Stream, Sweep, Window
 
 EXPORTS = Rate(10, seconds=60, burst=5, name="incremental_export")  # with the add-on 30
 
@@ -56,8 +56,13 @@ SOURCE = Source(
     docs_url="https://developer.zendesk.com/api-reference/",
     not_covered="Comments, satisfaction ratings, chats and calls.",
     streams=(
-        Stream("tickets", read=export("tickets"), description="Tickets, deleted ones marked"),
-        Stream("users", read=export("users"), description="Agents and end users"),
+        Stream(
+            "tickets",
+            read=export("tickets"),
+            deletes="exported once more, marked",
+            description="Tickets, deleted ones marked",
+        ),
+        Stream("users", read=export("users"), deletes="exported once more, marked", description="Agents and end users"),
         Stream(
             "organizations",
             path="/incremental/organizations",
@@ -75,6 +80,7 @@ SOURCE = Source(
             times_as="seconds",
             lookback=timedelta(minutes=5),
             budget=EXPORTS,
+            deletes=Sweep(),
             description="Companies that users belong to",
         ),
     ),

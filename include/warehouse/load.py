@@ -17,6 +17,7 @@ from include.sources import get_source
 from include.state.store import Store
 from include.warehouse.engine import Engine, Part, Statement
 from include.warehouse.schema import LOADS, OPS, raw_table
+from include.warehouse.sweep import clear, compare, raise_refused, written
 
 LOCK = "load_order"
 LOCK_SECONDS = 300.0
@@ -45,6 +46,7 @@ def load(engine: Engine, settings: Settings, source: str, account: str, run: Run
 
     Raises:
         FixSettings: the source is unknown, or a part named by a manifest is gone.
+        StopSync: a key sweep misses more records than can be believed; everything was loaded all the same.
     """
     declared = get_source(source)
     engine.ensure([*OPS, *(raw_table(source, stream.name, stream.description) for stream in declared.streams)])
@@ -68,6 +70,9 @@ def load(engine: Engine, settings: Settings, source: str, account: str, run: Run
                 engine, settings, declared, manifest
             )
         summary.runs += 1
+    if declared.swept:
+        clear(engine, settings.landing_root, declared, account)
+        raise_refused(engine, source, account, run, [manifest.run_id for manifest in waiting])
     return summary
 
 
@@ -94,6 +99,11 @@ def _load_one(engine: Engine, settings: Settings, source: Source, manifest: Mani
         return _copy_tables(engine, source, source.tables, manifest, table, stamp)
     root = settings.landing_root.rstrip("/")
     parts = [Part(part.number, f"{root}/{part.path}", part.sha256) for part in manifest.parts]
+    if manifest.kind == "sweep":
+        found = compare(engine, manifest, parts, stamp)
+        records = 0 if found["reason"] else int(found["deleted"]) + int(found["returned"])
+        engine.atomically([*written(manifest, found, seq), *_book(manifest, seq, records)])
+        return records
     return engine.load_parts(table, parts, stamp, _book(manifest, seq, manifest.records))
 
 

@@ -13,6 +13,7 @@ RAW_COLUMNS = (
     Column("_extracted_at", "TIMESTAMP", "when the vendor answered with it"),
     Column("_loaded_at", "TIMESTAMP", "when its manifest was committed; equal on every repeat of the load"),
     Column("_payload", "JSON", "the record as the vendor sent it"),
+    Column("_deleted_at", "TIMESTAMP", "when a key sweep found it gone, the record as it last was; else NULL"),
 )
 
 LOADS = Table(
@@ -27,7 +28,7 @@ LOADS = Table(
         Column("kind", "STRING", "incremental, full, backfill or sweep"),
         Column("loaded_at", "TIMESTAMP", "commit time of the manifest"),
         Column("as_of", "TIMESTAMP", "clock of the run that pulled it: the data is complete up to here"),
-        Column("records", "INT64", "records in the loaded parts"),
+        Column("records", "INT64", "records in the loaded parts; of a sweep, those found gone or back"),
         Column("bytes", "INT64", "size of the parts as they lie in landing, compressed"),
         Column("requests", "INT64", "calls to the vendor"),
         Column("retries", "INT64", "calls that were repeated"),
@@ -132,7 +133,32 @@ ERASED_LINKS = Table(
     "That somebody erased, unknown who, used what others share: without it a shared device would become one person's.",
 )
 
-OPS = (LOADS, STAGED, PUBLISHED, ERASURES, TOMBSTONES, ERASING, ERASED_LINKS)
+SWEEPS = Table(
+    "ops.sweeps",
+    (
+        Column("source", "STRING", "source that was swept"),
+        Column("account", "STRING", "account of the source"),
+        Column("stream", "STRING", "stream of the source"),
+        Column("run_id", "STRING", "run that read the keys"),
+        Column("started_at", "TIMESTAMP", "when it began: records read later are never taken for deleted"),
+        Column("loaded_at", "TIMESTAMP", "when the last key was read; `_deleted_at` of what was gone"),
+        Column("known", "INT64", "records that raw held and that were not marked as deleted"),
+        Column("seen", "INT64", "keys that the vendor showed"),
+        Column("deleted", "INT64", "known records that it did not show"),
+        Column("returned", "INT64", "records marked by an earlier sweep that it shows again"),
+        Column("reason", "STRING", "why nothing was marked all the same; empty where all was"),
+        Column("is_cleared", "BOOL", "whether the keys are gone from landing"),
+    ),
+    "One row per key sweep of a stream.",
+)
+
+SWEPT_KEYS = Table(
+    "ops.swept_keys",
+    RAW_COLUMNS,
+    "Keys that a sweep read, while they are compared with raw; empty at all other times.",
+)
+
+OPS = (LOADS, STAGED, PUBLISHED, ERASURES, TOMBSTONES, ERASING, ERASED_LINKS, SWEEPS, SWEPT_KEYS)
 
 
 def raw_table(source: str, stream: str, description: str = "") -> Table:

@@ -166,12 +166,11 @@ def _stage_one(
     typed = f"SELECT {listed} FROM ({windowed(model.sql)})"
     if has_held:
         typed += f" UNION ALL SELECT {listed} FROM {quarantine}"
-    latest = model.header.get("latest_by", "_extracted_at")
     params = {**clock(run, settings), **window(engine, seq_from, seq_to)}
     engine.execute(
         f"CREATE OR REPLACE TABLE scratch.batch AS SELECT {listed} FROM ({typed}) "
         "QUALIFY ROW_NUMBER() OVER "
-        f"(PARTITION BY _account, _key ORDER BY {latest} DESC, _extracted_at DESC, _seq DESC) = 1",
+        f"(PARTITION BY _account, _key ORDER BY {newest_first(model)}) = 1",
         params,
     )
     count = int(engine.query("SELECT COUNT(*) AS n FROM scratch.batch")[0]["n"])
@@ -181,7 +180,7 @@ def _stage_one(
         [
             # A late load may carry an older version than the one staged.
             f"DELETE FROM scratch.batch AS b WHERE EXISTS "
-            f"(SELECT 1 FROM {model.name} AS s WHERE {same} AND {_newer('s', 'b', latest)})",
+            f"(SELECT 1 FROM {model.name} AS s WHERE {same} AND {_newer('s', 'b', latest_by(model))})",
             f"DELETE FROM {model.name} AS s WHERE EXISTS (SELECT 1 FROM scratch.batch AS b WHERE {same})",
             f"INSERT INTO {model.name} ({listed}) SELECT {listed} FROM scratch.batch",
             f"DELETE FROM {quarantine} WHERE TRUE",
@@ -216,6 +215,16 @@ def _add_columns(engine: Engine, model: Model, added: list[str], settings: Setti
 def quarantine_of(table: str) -> str:
     """Where rows of a staging table are set aside."""
     return table.replace("staging.", "quarantine.")
+
+
+def latest_by(model: Model) -> str:
+    """The column that says which version of a record is the latest."""
+    return str(model.header.get("latest_by", "_extracted_at"))
+
+
+def newest_first(model: Model) -> str:
+    """SQL: how versions of a record are ordered; the first one stands."""
+    return f"{latest_by(model)} DESC, _extracted_at DESC, _seq DESC"
 
 
 def _newer(a: str, b: str, latest: str) -> str:

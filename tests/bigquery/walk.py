@@ -109,6 +109,7 @@ def _walk_on(road: Road) -> None:
         steps.unify_marts(run)
         steps.unify_publish(run)
     road.company.control("POST", "advance", {"recover": 2, "days": 1})
+    _sweep(road)
     road.turn()
     road.ingest()
     road.unify()
@@ -128,6 +129,23 @@ def _walk_on(road: Road) -> None:
         road.ahead = timedelta(days=days)
         road.turn()
         road.segment()
+
+
+def _sweep(road: Road) -> None:
+    """A contact goes, and comes back."""
+    contact = road.query("SELECT _key FROM staging.hubspot__contacts AS c WHERE NOT is_deleted ORDER BY _key")[0][
+        "_key"
+    ]
+    for what in ("lose", "restore"):
+        road.turn()
+        road.company.control("POST", what, {"source": "hubspot", "stream": "contacts", "key": contact})
+        with road.here():
+            run = road.run("sweep_hubspot")
+            steps.ingest_pull("hubspot", "main", run, kind="sweep")
+            steps.ingest_load("hubspot", "main", run)
+    assert road.query("SELECT SUM(deleted) AS gone, SUM(returned) AS back FROM ops.sweeps AS s") == [
+        {"gone": 1, "back": 1}
+    ]
 
 
 def _ask(road: Road) -> None:

@@ -14,7 +14,9 @@ NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 def loaded(engine: Engine, source: str, stream: str, as_of: datetime, account: str = "main") -> None:
     """Note a complete load."""
     load = {"source": source, "account": account, "stream": stream, "as_of": as_of, "loaded_at": as_of}
-    engine.append("ops.loads", [{"seq": 1, "run_id": "load", "is_complete": True, "records": 1, **load}])
+    engine.append(
+        "ops.loads", [{"seq": 1, "run_id": "load", "kind": "full", "is_complete": True, "records": 1, **load}]
+    )
 
 
 def machinery(key: str) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def land(engine, seq: int, payloads: list[tuple[str, str]]) -> None:
         "raw.mailchimp__members", [{**stamp, "_key": f"list-1|{key}", "_payload": body} for key, body in payloads]
     )
     load = {"source": "mailchimp", "account": "main", "stream": "members", "as_of": at, "loaded_at": at}
-    engine.append("ops.loads", [{"seq": seq, "run_id": f"run-{seq}", "is_complete": True, **load}])
+    engine.append("ops.loads", [{"seq": seq, "run_id": f"run-{seq}", "kind": "full", "is_complete": True, **load}])
 
 
 def test_a_row_comes_back_by_itself_once_it_is_mended(engine, run, settings) -> None:

@@ -304,4 +304,5 @@ def test_a_loaded_row_carries_its_stamp_and_the_vendors_record(fresh: Engine, pa
         "_key": "3-0",
         "_extracted_at": datetime(2026, 11, 20, 11, 0, 0, 123000, tzinfo=UTC),
         "_loaded_at": NOW,
+        "_deleted_at": None,
     }

@@ -9,6 +9,7 @@ SUITE = staged(
     key="user_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "user_id": "STRING",
         "channel_count": "INT64",
         "created_at": "TIMESTAMP",

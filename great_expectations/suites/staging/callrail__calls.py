@@ -9,6 +9,7 @@ SUITE = staged(
     key="callrail_call_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "callrail_call_id": "STRING",
         "phone": "STRING",
         "full_name": "STRING",

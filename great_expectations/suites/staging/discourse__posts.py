@@ -9,6 +9,7 @@ SUITE = staged(
     key="discourse_post_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "discourse_post_id": "STRING",
         "discourse_topic_id": "STRING",
         "discourse_user_id": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="discourse_topic_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "discourse_topic_id": "STRING",
         "title": "STRING",
         "discourse_user_id": "STRING",

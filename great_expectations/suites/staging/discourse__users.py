@@ -9,6 +9,7 @@ SUITE = staged(
     key="discourse_user_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "discourse_user_id": "STRING",
         "username": "STRING",
         "full_name": "STRING",

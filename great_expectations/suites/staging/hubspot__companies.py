@@ -9,6 +9,7 @@ SUITE = staged(
     key="hubspot_company_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "hubspot_company_id": "STRING",
         "name": "STRING",
         "domain": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="hubspot_contact_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "hubspot_contact_id": "STRING",
         "email": "STRING",
         "first_name": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="hubspot_deal_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "hubspot_deal_id": "STRING",
         "name": "STRING",
         "amount": "NUMERIC",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="intercom_contact_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "intercom_contact_id": "STRING",
         "email": "STRING",
         "full_name": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="intercom_conversation_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "intercom_conversation_id": "STRING",
         "intercom_contact_id": "STRING",
         "subject": "STRING",

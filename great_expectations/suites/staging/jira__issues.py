@@ -9,6 +9,7 @@ SUITE = staged(
     key="jira_issue_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "jira_issue_id": "STRING",
         "issue_key": "STRING",
         "project_key": "STRING",

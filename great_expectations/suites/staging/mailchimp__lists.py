@@ -9,6 +9,7 @@ SUITE = staged(
     key="mailchimp_list_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "mailchimp_list_id": "STRING",
         "name": "STRING",
         "member_count": "INT64",

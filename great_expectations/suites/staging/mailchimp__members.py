@@ -9,6 +9,7 @@ SUITE = staged(
     key="mailchimp_member_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "mailchimp_member_id": "STRING",
         "mailchimp_list_id": "STRING",
         "email": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="salesforce_account_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "salesforce_account_id": "STRING",
         "name": "STRING",
         "account_type": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="salesforce_campaign_member_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "salesforce_campaign_member_id": "STRING",
         "salesforce_campaign_id": "STRING",
         "salesforce_lead_id": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="salesforce_campaign_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "salesforce_campaign_id": "STRING",
         "name": "STRING",
         "campaign_type": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="salesforce_contact_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "salesforce_contact_id": "STRING",
         "salesforce_account_id": "STRING",
         "email": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="salesforce_lead_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "salesforce_lead_id": "STRING",
         "email": "STRING",
         "first_name": "STRING",

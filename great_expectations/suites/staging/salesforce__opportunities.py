@@ -9,6 +9,7 @@ SUITE = staged(
     key="salesforce_opportunity_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "salesforce_opportunity_id": "STRING",
         "salesforce_account_id": "STRING",
         "salesforce_contact_id": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="salesforce_task_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "salesforce_task_id": "STRING",
         "salesforce_lead_id": "STRING",
         "salesforce_contact_id": "STRING",

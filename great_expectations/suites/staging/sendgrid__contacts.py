@@ -9,6 +9,7 @@ SUITE = staged(
     key="sendgrid_contact_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "sendgrid_contact_id": "STRING",
         "email": "STRING",
         "additional_emails": "STRING",

@@ -9,6 +9,7 @@ SUITE = staged(
     key="shopify_customer_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "shopify_customer_id": "STRING",
         "email": "STRING",
         "first_name": "STRING",

@@ -17,6 +17,7 @@ SUITE = staged(
     key="shopify_order_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "shopify_order_id": "STRING",
         "shopify_customer_id": "STRING",
         "order_name": "STRING",

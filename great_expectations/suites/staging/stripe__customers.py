@@ -9,6 +9,7 @@ SUITE = staged(
     key="stripe_customer_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "stripe_customer_id": "STRING",
         "email": "STRING",
         "full_name": "STRING",

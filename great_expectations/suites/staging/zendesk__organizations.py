@@ -9,6 +9,7 @@ SUITE = staged(
     key="zendesk_organization_id",
     max_age=timedelta(hours=26),
     types={
+        "_deleted_at": "TIMESTAMP",
         "zendesk_organization_id": "STRING",
         "name": "STRING",
         "created_at": "TIMESTAMP",

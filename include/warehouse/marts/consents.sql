@@ -46,7 +46,10 @@ INNER JOIN identity.identifiers AS ids
   ON
     ids.kind = 'mailchimp_member_id'
     AND ids.value = CONCAT(@space, members._account, '/', members.mailchimp_list_id, '/', members.mailchimp_member_id)
-WHERE members.status IN ('unsubscribed', 'cleaned') OR (members.status = 'subscribed' AND NOT ids.is_inferred)
+WHERE
+  members.status IN ('unsubscribed', 'cleaned')
+  -- Whoever is taken out of the audience takes their yes along, not their no.
+  OR (members.status = 'subscribed' AND NOT members.is_deleted AND NOT ids.is_inferred)
 UNION ALL
 SELECT
   customer_id,
@@ -108,4 +111,9 @@ INNER JOIN identity.identifiers AS ids
     AND ids.value = CONCAT(@space, customers._account, '/', customers.shopify_customer_id)
 WHERE
   customers.email_consent = 'unsubscribed'
-  OR (customers.email_consent = 'subscribed' AND customers.email_consent_at IS NOT NULL AND NOT ids.is_inferred)
+  OR (
+    customers.email_consent = 'subscribed'
+    AND customers.email_consent_at IS NOT NULL
+    AND NOT customers.is_deleted
+    AND NOT ids.is_inferred
+  )

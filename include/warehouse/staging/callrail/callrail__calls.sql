@@ -16,13 +16,14 @@ columns:
   landing_page: First page of the caller's visit, without parameters.
   lead_status: good_lead, not_a_lead or whatever the account calls it; staff set it later.
   started_at: When the call began, UTC.
-  is_deleted: Always FALSE; a call marked as spam only stops being listed.
+  is_deleted: Whether a key sweep found it gone, as calls are that staff mark as spam; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS callrail_call_id,
   -- Networks also spell RESTRICTED, BLOCKED, UNKNOWN, ANONYMOUS and UNAVAILABLE on the keypad.
   IF(
@@ -64,5 +65,5 @@ SELECT
   REGEXP_EXTRACT(JSON_VALUE(_payload, '$.landing_page_url'), r'^[^?#]+') AS landing_page,
   NULLIF(JSON_VALUE(_payload, '$.lead_status'), '') AS lead_status,
   SAFE_CAST(JSON_VALUE(_payload, '$.start_time') AS TIMESTAMP) AS started_at,
-  FALSE AS is_deleted
+  _deleted_at IS NOT NULL AS is_deleted
 FROM raw.callrail__calls

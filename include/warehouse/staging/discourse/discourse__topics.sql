@@ -11,13 +11,14 @@ columns:
   is_pinned: Whether it stands above the others.
   created_at: When it was begun, UTC.
   last_active_at: When somebody last wrote in it, UTC (`bumped_at`).
-  is_deleted: Always FALSE; a list only lacks deleted topics.
+  is_deleted: Whether a key sweep found it gone; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS discourse_topic_id,
   NULLIF(JSON_VALUE(_payload, '$.title'), '') AS title,
   JSON_VALUE(_payload, '$.posters[0].user_id') AS discourse_user_id,
@@ -27,5 +28,5 @@ SELECT
   COALESCE(JSON_VALUE(_payload, '$.pinned') = 'true', FALSE) AS is_pinned,
   SAFE_CAST(JSON_VALUE(_payload, '$.created_at') AS TIMESTAMP) AS created_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.bumped_at') AS TIMESTAMP) AS last_active_at,
-  FALSE AS is_deleted
+  _deleted_at IS NOT NULL AS is_deleted
 FROM raw.discourse__topics

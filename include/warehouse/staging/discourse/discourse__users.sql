@@ -1,5 +1,5 @@
 /*
-title: Members of the Discourse forum; one that was deleted or made anonymous only stops changing.
+title: Members of the Discourse forum, latest version of each.
 columns:
   discourse_user_id: Discourse's number of the member.
   username: Name the member writes under.
@@ -10,13 +10,14 @@ columns:
   post_count: Posts so far.
   created_at: When the member came, UTC.
   last_seen_at: When the member was last in the forum, UTC.
-  is_deleted: Always FALSE; a list only lacks deleted members.
+  is_deleted: Whether a key sweep found the member gone; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS discourse_user_id,
   NULLIF(JSON_VALUE(_payload, '$.username'), '') AS username,
   NULLIF(JSON_VALUE(_payload, '$.name'), '') AS full_name,
@@ -26,5 +27,5 @@ SELECT
   SAFE_CAST(REGEXP_EXTRACT(JSON_VALUE(_payload, '$.post_count'), r'^\d+$') AS INT64) AS post_count,
   SAFE_CAST(JSON_VALUE(_payload, '$.created_at') AS TIMESTAMP) AS created_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.last_seen_at') AS TIMESTAMP) AS last_seen_at,
-  FALSE AS is_deleted
+  _deleted_at IS NOT NULL AS is_deleted
 FROM raw.discourse__users

@@ -12,13 +12,14 @@ columns:
   merged_contact_ids: Numbers of contacts that were merged into this one, joined by semicolons.
   created_at: When the record was made in HubSpot, UTC.
   updated_at: When HubSpot last changed the record, UTC; our own syncs change it too.
-  is_deleted: Whether HubSpot archived the contact; such records stay, marked.
+  is_deleted: Whether HubSpot archived the contact, or a key sweep found it gone; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS hubspot_contact_id,
   NULLIF(JSON_VALUE(_payload, '$.properties.email'), '') AS email,
   NULLIF(JSON_VALUE(_payload, '$.properties.firstname'), '') AS first_name,
@@ -29,5 +30,5 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.properties.hs_merged_object_ids'), '') AS merged_contact_ids,
   SAFE_CAST(JSON_VALUE(_payload, '$.createdAt') AS TIMESTAMP) AS created_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.updatedAt') AS TIMESTAMP) AS updated_at,
-  COALESCE(JSON_VALUE(_payload, '$.archived') = 'true', FALSE) AS is_deleted
+  COALESCE(JSON_VALUE(_payload, '$.archived') = 'true', FALSE) OR _deleted_at IS NOT NULL AS is_deleted
 FROM raw.hubspot__contacts

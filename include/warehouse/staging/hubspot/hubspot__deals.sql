@@ -9,13 +9,14 @@ columns:
   hubspot_contact_id: The first contact the deal is associated with.
   created_at: When the record was made in HubSpot, UTC.
   updated_at: When HubSpot last changed the record, UTC.
-  is_deleted: Whether HubSpot archived the deal; such records stay, marked.
+  is_deleted: Whether HubSpot archived the deal, or a key sweep found it gone; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS hubspot_deal_id,
   NULLIF(JSON_VALUE(_payload, '$.properties.dealname'), '') AS name,
   SAFE_CAST(NULLIF(JSON_VALUE(_payload, '$.properties.amount'), '') AS NUMERIC) AS amount,
@@ -23,5 +24,5 @@ SELECT
   JSON_VALUE(_payload, '$.associations.contacts.results[0].id') AS hubspot_contact_id,
   SAFE_CAST(JSON_VALUE(_payload, '$.createdAt') AS TIMESTAMP) AS created_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.updatedAt') AS TIMESTAMP) AS updated_at,
-  COALESCE(JSON_VALUE(_payload, '$.archived') = 'true', FALSE) AS is_deleted
+  COALESCE(JSON_VALUE(_payload, '$.archived') = 'true', FALSE) OR _deleted_at IS NOT NULL AS is_deleted
 FROM raw.hubspot__deals

@@ -1,5 +1,5 @@
 /*
-title: Intercom contacts, users and leads; a lead that was merged into a user only stops changing.
+title: Intercom contacts, users and leads, latest version of each.
 latest_by: updated_at
 columns:
   intercom_contact_id: Intercom's id of the contact.
@@ -14,13 +14,14 @@ columns:
   created_at: When the contact was made in Intercom, UTC.
   updated_at: When Intercom last changed the contact, UTC.
   last_seen_at: When the contact was last seen on the website or in the app, UTC.
-  is_deleted: Always FALSE; a search only lacks deleted and merged contacts.
+  is_deleted: Whether a key sweep found it gone, deleted or merged into another; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS intercom_contact_id,
   NULLIF(JSON_VALUE(_payload, '$.email'), '') AS email,
   NULLIF(JSON_VALUE(_payload, '$.name'), '') AS full_name,
@@ -40,5 +41,5 @@ SELECT
   TIMESTAMP_SECONDS(
     SAFE_CAST(REGEXP_EXTRACT(JSON_VALUE(_payload, '$.last_seen_at'), r'^\d{1,11}$') AS INT64)
   ) AS last_seen_at,
-  FALSE AS is_deleted
+  _deleted_at IS NOT NULL AS is_deleted
 FROM raw.intercom__contacts

@@ -11,13 +11,14 @@ columns:
   reopen_count: How often the conversation was opened again.
   created_at: When the conversation began, UTC.
   updated_at: When Intercom last changed the conversation, UTC.
-  is_deleted: Always FALSE; a search only lacks deleted conversations.
+  is_deleted: Whether a key sweep found it gone; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS intercom_conversation_id,
   COALESCE(
     JSON_VALUE(_payload, '$.contacts.contacts[0].id'),
@@ -41,5 +42,5 @@ SELECT
   TIMESTAMP_SECONDS(
     SAFE_CAST(REGEXP_EXTRACT(JSON_VALUE(_payload, '$.updated_at'), r'^\d{1,11}$') AS INT64)
   ) AS updated_at,
-  FALSE AS is_deleted
+  _deleted_at IS NOT NULL AS is_deleted
 FROM raw.intercom__conversations

@@ -17,13 +17,14 @@ columns:
   created_at: When the issue was made, UTC.
   resolved_at: When it was resolved, UTC; NULL again once it is re-opened.
   updated_at: When Jira last changed the issue, UTC.
-  is_deleted: Always FALSE; a search only lacks deleted issues.
+  is_deleted: Whether a key sweep found it gone; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS jira_issue_id,
   NULLIF(JSON_VALUE(_payload, '$.key'), '') AS issue_key,
   NULLIF(JSON_VALUE(_payload, '$.fields.project.key'), '') AS project_key,
@@ -46,5 +47,5 @@ SELECT
   SAFE_CAST(
     REGEXP_REPLACE(JSON_VALUE(_payload, '$.fields.updated'), r'([+-]\d\d)(\d\d)$', r'\1:\2') AS TIMESTAMP
   ) AS updated_at,
-  FALSE AS is_deleted
+  _deleted_at IS NOT NULL AS is_deleted
 FROM raw.jira__issues

@@ -5,16 +5,17 @@ columns:
   name: Name of the audience.
   member_count: Subscribed members, as Mailchimp counts them.
   created_at: When the audience was made, UTC.
-  is_deleted: Always FALSE; Mailchimp does not report deleted audiences.
+  is_deleted: Whether a key sweep found the audience gone; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS mailchimp_list_id,
   NULLIF(JSON_VALUE(_payload, '$.name'), '') AS name,
   SAFE_CAST(REGEXP_EXTRACT(JSON_VALUE(_payload, '$.stats.member_count'), r'^\d+$') AS INT64) AS member_count,
   SAFE_CAST(JSON_VALUE(_payload, '$.date_created') AS TIMESTAMP) AS created_at,
-  FALSE AS is_deleted
+  _deleted_at IS NOT NULL AS is_deleted
 FROM raw.mailchimp__lists

@@ -11,13 +11,14 @@ columns:
   phone: Merge field PHONE.
   opted_at: When the member confirmed the subscription, UTC (`timestamp_opt`).
   updated_at: When Mailchimp last changed the member, UTC (`last_changed`); our own tags change it too.
-  is_deleted: Whether the member was archived; such records stay, marked.
+  is_deleted: Whether the member was archived, or a key sweep found it gone; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS mailchimp_member_id,
   JSON_VALUE(_payload, '$.list_id') AS mailchimp_list_id,
   NULLIF(JSON_VALUE(_payload, '$.email_address'), '') AS email,
@@ -27,5 +28,5 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.merge_fields.PHONE'), '') AS phone,
   SAFE_CAST(NULLIF(JSON_VALUE(_payload, '$.timestamp_opt'), '') AS TIMESTAMP) AS opted_at,
   SAFE_CAST(NULLIF(JSON_VALUE(_payload, '$.last_changed'), '') AS TIMESTAMP) AS updated_at,
-  COALESCE(JSON_VALUE(_payload, '$.status') = 'archived', FALSE) AS is_deleted
+  COALESCE(JSON_VALUE(_payload, '$.status') = 'archived', FALSE) OR _deleted_at IS NOT NULL AS is_deleted
 FROM raw.mailchimp__members

@@ -18,6 +18,7 @@ SELECT
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.Id') AS salesforce_campaign_member_id,
   NULLIF(JSON_VALUE(_payload, '$.CampaignId'), '') AS salesforce_campaign_id,
   NULLIF(JSON_VALUE(_payload, '$.LeadId'), '') AS salesforce_lead_id,
@@ -27,5 +28,5 @@ SELECT
   SAFE_CAST(SUBSTR(JSON_VALUE(_payload, '$.FirstRespondedDate'), 1, 10) AS DATE) AS first_responded_date,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.CreatedDate'), '+0000', 'Z') AS TIMESTAMP) AS created_at,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.SystemModstamp'), '+0000', 'Z') AS TIMESTAMP) AS updated_at,
-  COALESCE(JSON_VALUE(_payload, '$.IsDeleted') = 'true', FALSE) AS is_deleted
+  COALESCE(JSON_VALUE(_payload, '$.IsDeleted') = 'true', FALSE) OR _deleted_at IS NOT NULL AS is_deleted
 FROM raw.salesforce__campaign_members

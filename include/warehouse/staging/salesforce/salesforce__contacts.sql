@@ -23,6 +23,7 @@ SELECT
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.Id') AS salesforce_contact_id,
   NULLIF(JSON_VALUE(_payload, '$.AccountId'), '') AS salesforce_account_id,
   NULLIF(JSON_VALUE(_payload, '$.Email'), '') AS email,
@@ -39,5 +40,5 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.MasterRecordId'), '') AS merged_into_contact_id,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.CreatedDate'), '+0000', 'Z') AS TIMESTAMP) AS created_at,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.SystemModstamp'), '+0000', 'Z') AS TIMESTAMP) AS updated_at,
-  COALESCE(JSON_VALUE(_payload, '$.IsDeleted') = 'true', FALSE) AS is_deleted
+  COALESCE(JSON_VALUE(_payload, '$.IsDeleted') = 'true', FALSE) OR _deleted_at IS NOT NULL AS is_deleted
 FROM raw.salesforce__contacts

@@ -23,6 +23,7 @@ SELECT
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.Id') AS salesforce_opportunity_id,
   NULLIF(JSON_VALUE(_payload, '$.AccountId'), '') AS salesforce_account_id,
   NULLIF(JSON_VALUE(_payload, '$.ContactId'), '') AS salesforce_contact_id,
@@ -37,5 +38,5 @@ SELECT
   COALESCE(JSON_VALUE(_payload, '$.IsWon') = 'true', FALSE) AS is_won,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.CreatedDate'), '+0000', 'Z') AS TIMESTAMP) AS created_at,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.SystemModstamp'), '+0000', 'Z') AS TIMESTAMP) AS updated_at,
-  COALESCE(JSON_VALUE(_payload, '$.IsDeleted') = 'true', FALSE) AS is_deleted
+  COALESCE(JSON_VALUE(_payload, '$.IsDeleted') = 'true', FALSE) OR _deleted_at IS NOT NULL AS is_deleted
 FROM raw.salesforce__opportunities

@@ -22,6 +22,7 @@ SELECT
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.Id') AS salesforce_task_id,
   REGEXP_EXTRACT(JSON_VALUE(_payload, '$.WhoId'), r'^00Q.+$') AS salesforce_lead_id,
   REGEXP_EXTRACT(JSON_VALUE(_payload, '$.WhoId'), r'^003.+$') AS salesforce_contact_id,
@@ -35,5 +36,5 @@ SELECT
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.CompletedDateTime'), '+0000', 'Z') AS TIMESTAMP) AS completed_at,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.CreatedDate'), '+0000', 'Z') AS TIMESTAMP) AS created_at,
   SAFE_CAST(REPLACE(JSON_VALUE(_payload, '$.SystemModstamp'), '+0000', 'Z') AS TIMESTAMP) AS updated_at,
-  COALESCE(JSON_VALUE(_payload, '$.IsDeleted') = 'true', FALSE) AS is_deleted
+  COALESCE(JSON_VALUE(_payload, '$.IsDeleted') = 'true', FALSE) OR _deleted_at IS NOT NULL AS is_deleted
 FROM raw.salesforce__tasks

@@ -12,13 +12,14 @@ columns:
   anonymous_id: The website's visitor id, where it was written into the field of that name.
   created_at: When the contact was made in SendGrid, UTC.
   updated_at: When SendGrid last changed the contact, UTC; our own syncs change it too.
-  is_deleted: Always FALSE; an export only lacks deleted contacts.
+  is_deleted: Whether a key sweep found it gone; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.contact_id') AS sendgrid_contact_id,
   NULLIF(JSON_VALUE(_payload, '$.email'), '') AS email,
   -- One column of a CSV: plain text, or a list in brackets.
@@ -32,5 +33,5 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.anonymous_id'), '') AS anonymous_id,
   SAFE_CAST(JSON_VALUE(_payload, '$.created_at') AS TIMESTAMP) AS created_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.updated_at') AS TIMESTAMP) AS updated_at,
-  FALSE AS is_deleted
+  _deleted_at IS NOT NULL AS is_deleted
 FROM raw.sendgrid__contacts

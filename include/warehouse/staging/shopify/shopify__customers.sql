@@ -1,5 +1,5 @@
 /*
-title: Shopify customers; one that was deleted, or merged into another, only stops changing.
+title: Shopify customers, latest version of each.
 latest_by: updated_at
 columns:
   shopify_customer_id: Shopify's number of the customer, the last part of its global id.
@@ -17,13 +17,14 @@ columns:
   currency: Currency of that, ISO 4217 in capitals.
   created_at: When the customer was made in Shopify, UTC.
   updated_at: When Shopify last changed the customer, UTC; our own syncs change it too.
-  is_deleted: Always FALSE; a query only lacks deleted and merged customers.
+  is_deleted: Whether a key sweep found it gone, deleted or merged into another; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   REGEXP_EXTRACT(JSON_VALUE(_payload, '$.id'), r'(\d+)$') AS shopify_customer_id,
   NULLIF(JSON_VALUE(_payload, '$.defaultEmailAddress.emailAddress'), '') AS email,
   NULLIF(JSON_VALUE(_payload, '$.firstName'), '') AS first_name,
@@ -39,5 +40,5 @@ SELECT
   UPPER(NULLIF(JSON_VALUE(_payload, '$.amountSpent.currencyCode'), '')) AS currency,
   SAFE_CAST(JSON_VALUE(_payload, '$.createdAt') AS TIMESTAMP) AS created_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.updatedAt') AS TIMESTAMP) AS updated_at,
-  FALSE AS is_deleted
+  _deleted_at IS NOT NULL AS is_deleted
 FROM raw.shopify__customers

@@ -19,13 +19,14 @@ columns:
   canceled_at: When it was cancelled, UTC.
   created_at: When the record was made in Shopify, UTC.
   updated_at: When Shopify last changed the order, UTC.
-  is_deleted: Always FALSE; a query only lacks deleted orders.
+  is_deleted: Whether a key sweep found it gone; such records stay, marked.
 */
 SELECT
   _account,
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   REGEXP_EXTRACT(JSON_VALUE(_payload, '$.id'), r'(\d+)$') AS shopify_order_id,
   REGEXP_EXTRACT(JSON_VALUE(_payload, '$.customer.id'), r'(\d+)$') AS shopify_customer_id,
   NULLIF(JSON_VALUE(_payload, '$.name'), '') AS order_name,
@@ -49,5 +50,5 @@ SELECT
   SAFE_CAST(JSON_VALUE(_payload, '$.cancelledAt') AS TIMESTAMP) AS canceled_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.createdAt') AS TIMESTAMP) AS created_at,
   SAFE_CAST(JSON_VALUE(_payload, '$.updatedAt') AS TIMESTAMP) AS updated_at,
-  FALSE AS is_deleted
+  _deleted_at IS NOT NULL AS is_deleted
 FROM raw.shopify__orders

@@ -14,6 +14,7 @@ SELECT
   _key,
   _seq,
   _extracted_at,
+  _deleted_at,
   JSON_VALUE(_payload, '$.id') AS stripe_customer_id,
   NULLIF(JSON_VALUE(_payload, '$.email'), '') AS email,
   NULLIF(JSON_VALUE(_payload, '$.name'), '') AS full_name,
@@ -21,5 +22,5 @@ SELECT
   NULLIF(JSON_VALUE(_payload, '$.metadata.user_id'), '') AS user_id,
   -- Seconds too many for a time would fail the whole statement.
   TIMESTAMP_SECONDS(SAFE_CAST(REGEXP_EXTRACT(JSON_VALUE(_payload, '$.created'), r'^\d{1,11}$') AS INT64)) AS created_at,
-  COALESCE(JSON_VALUE(_payload, '$.deleted') = 'true', FALSE) AS is_deleted
+  COALESCE(JSON_VALUE(_payload, '$.deleted') = 'true', FALSE) OR _deleted_at IS NOT NULL AS is_deleted
 FROM raw.stripe__customers
