@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
-from conftest import FORMER_KEY, HOSTS, KEY, Site
+from browsers import FORMER_KEY, HOSTS, KEY, Site
 from pydantic import SecretStr
 from town import ADA, BUSY, ERASED, MERGED, QUIET, Town
 

@@ -6,7 +6,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Site
+from browsers import Site
 from town import (
     ADA,
     BUSY,
@@ -115,7 +115,7 @@ def test_any_identifier_leads_to_the_page(site: Site, identifier: str) -> None:
     [
         ("nobody@example.com", "Nobody has this identifier"),
         ("4711", "of different people"),
-        ("info@example.com", "joins nobody"),
+        ("info@example.com", "nobody&#39;s alone"),
         ("", "no identifier"),
         (SCRIPT, "Nobody has this identifier"),
         ("x" * 900, "no identifier"),
