@@ -213,14 +213,10 @@ def segment_compute(name: str, run: Run) -> Summary:
     """
     from include.activate.segment import compute, get_segment
     from include.warehouse.engine import connect
-    from include.warehouse.models import published
 
     settings = read_settings()
     with connect(settings) as engine:
         result = compute(engine, get_segment(name), run, settings)
-        state = published(engine)
-        if state is not None and result.status == "computed":
-            engine.publish(state.generation, state.base)  # for those who read the copy: who is on the list now
     if result.status == "held":
         raise AirflowSkipException(f"held: {result.reason}")
     return {"members": result.members, "entered": result.entered, "left": result.left, "generation": result.generation}
