@@ -9,24 +9,21 @@ from __future__ import annotations
 import gzip
 import importlib.metadata
 import json
-import os
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from benchmarks.peers import environment
-from include.settings import ROOT
+from benchmarks.peers import environment, finished, launch, serving
 
+API = "benchmarks.pull_api"
 WAYS = (
     "ours, landed",
     "ours, loaded",
@@ -79,7 +76,7 @@ def measure(records: int, repeats: int, ways: list[str], tell: Callable[[str], N
     """Medians of each way's turns, which are interleaved."""
     pythons = {way: _python(way) for way in ways}
     seen: dict[str, list[Turn]] = {way: [] for way in ways}
-    with _api(records) as url:
+    with serving(API, records, 1, 0) as url:
         tell(f"{records:,} records of 1.5 kB, 100 a page, packed by gzip")
         for _ in range(repeats):
             for way, turns in seen.items():
@@ -90,7 +87,8 @@ def measure(records: int, repeats: int, ways: list[str], tell: Callable[[str], N
 
 def pace(rate: int, seconds: int) -> Pace:
     """How near the pull comes to the rate that the API permits, and how often it is refused."""
-    with _api(1_000, rate, rate * seconds) as url, tempfile.TemporaryDirectory(prefix="stitchline-bench-") as home:
+    folder = tempfile.TemporaryDirectory(prefix="stitchline-bench-")
+    with serving(API, 1_000, rate, rate * seconds) as url, folder as home:
         _run("ours, paced", sys.executable, url, Path(home), rate)
         with urllib.request.urlopen(f"{url}/told") as answer:
             said: dict[str, Any] = json.loads(gzip.decompress(answer.read()))
@@ -105,19 +103,6 @@ def told(turn: Turn, records: int) -> str:
     return f"{took}, {rate}, {turn.gigabytes:.2f} GB, {turn.wrong}"
 
 
-@contextmanager
-def _api(records: int, rate: int = 1, paced_pages: int = 0) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.pull_api", str(records), str(rate), str(paced_pages)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
 def _python(way: str) -> str:
     peer = way.partition(",")[0]
     return str(environment(f"pull-{peer.replace(' ', '-').lower()}", PEERS[peer])) if peer in PEERS else sys.executable
@@ -130,18 +115,7 @@ def _turn(way: str, python: str, url: str, records: int) -> Turn:
 
 
 def _run(way: str, python: str, url: str, home: Path, records: int) -> dict[str, float]:
-    folder = home / "way"
-    folder.mkdir()
-    # Peers get the file alone, so that nothing of ours can be imported by mistake.
-    is_ours = python == sys.executable
-    script = ["-m", "benchmarks.pull_ways"] if is_ours else [str(Path(__file__).with_name("pull_ways.py"))]
-    command = [python, *script, way, url, str(folder), str(records)]
-    env = {**os.environ, "DLT_DATA_DIR": str(home), "DLT_PROJECT_DIR": str(home), "RUNTIME__DLTHUB_TELEMETRY": "false"}
-    done = subprocess.run(command, cwd=ROOT if is_ours else home, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{way} failed: {done.stderr.strip()[-2000:]}")
-    took: dict[str, float] = json.loads((home / "took.json").read_text())
-    return took
+    return finished(launch(python, "pull_ways", home, way, url, records), home)
 
 
 def shortfall(way: str, folder: Path, records: int) -> str:
