@@ -70,15 +70,58 @@ def pull(
         typer.echo(f"{found.calls:,} calls at {rate} a second: {100 * found.share:.1f}% of it, {found.refused} refused")
 
 
-@app.command()
+activation_app = typer.Typer(add_completion=False)
+app.add_typer(activation_app, name="activation")
+
+
+@activation_app.callback(invoke_without_command=True)
 def activation(
+    context: typer.Context,
     members: Annotated[str, typer.Option(help="people on the list, one turn of each size")] = "100000,1000000",
 ) -> None:
     """A list computed, planned and sent: everybody, then 1% of changes, then none."""
     from benchmarks.activation import measure
 
-    for size in members.split(","):
+    for size in members.split(",") if context.invoked_subcommand is None else ():
         measure(int(size), typer.echo)
+
+
+@activation_app.command()
+def peers(
+    members: Annotated[int, typer.Option(help="people on the list")] = 2000,
+    rate: Annotated[float, typer.Option(help="calls a second that the vendor permits")] = 10,
+    seconds: Annotated[int, typer.Option(help="how long the paced list takes; 0 leaves it out")] = 30,
+    ways: Annotated[str, typer.Option(help="which, separated by commas; all if empty")] = "",
+) -> None:
+    """Ours, drt-core and dlt send the same lists to the same vendor, in calm and in trouble."""
+    from benchmarks.activation_peers import measure
+    from benchmarks.activation_ways import WAYS
+
+    measure(members, rate, seconds, ways.split(",") if ways else list(WAYS), typer.echo)
+
+
+@app.command()
+def chaos(
+    members: Annotated[int, typer.Option(help="people on the list at the start")] = 20_000,
+    runs: Annotated[int, typer.Option(help="how often the list changes and is sent")] = 30,
+    seed: Annotated[int, typer.Option(help="decides the changes, the faults and the kills")] = 7,
+    batch: Annotated[int, typer.Option(help="people a call")] = 50,
+) -> None:
+    """A list that changes while everything goes wrong, and whether everything is right when it is over."""
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    from include.settings import ROOT
+
+    # It is a test that takes its size, and stands beside what the tests share.
+    sys.path += [str(ROOT / "tests" / name) for name in ("journeys", "destinations", "activate")]
+    from chaos import run_chaos
+
+    with tempfile.TemporaryDirectory(prefix="stitchline-bench-") as home:
+        report = run_chaos(Path(home), members, runs, seed, batch)
+    typer.echo(report)
+    raise typer.Exit(bool(report.problems))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ CUSTOMERS = Table(
     (
         Column("customer_id", "STRING"),
         Column("email", "STRING"),
+        Column("hubspot_contact_id", "STRING"),
         Column("order_count", "INT64"),
         Column("has_email_marketing_consent", "BOOL"),
     ),
@@ -96,7 +97,7 @@ def _turn(name: str, number: int, members: int, state: int, home: str) -> Turn:
     read_connection("webhook")  # imports Airflow, which every task does
     run = Run.of("bench", f"turn {number}", START + timedelta(days=number))
     with connect(settings) as engine:
-        _publish(engine, f"g{number}", run.as_of, members, state)
+        publish(engine, f"g{number}", run.as_of, members, _people(members, state))
         began = time.perf_counter()
         result = compute(engine, segment, run, settings)
         if result.status != "computed":
@@ -116,17 +117,13 @@ def _turn(name: str, number: int, members: int, state: int, home: str) -> Turn:
     return Turn(name, listed, planned, delivered, sent.sent, sent.calls, memory)
 
 
-def _publish(engine: Engine, generation: str, as_of: datetime, members: int, state: int) -> None:
-    """Publish a generation; in state 1, eight in a thousand people have ordered since, one left and one is new."""
+def publish(engine: Engine, generation: str, as_of: datetime, members: int, people: str) -> None:
+    """Publish a generation of so many customers, whom a SELECT names in the order of the table's columns."""
     engine.ensure(OPS)
     inside = engine.at(generation)
     inside.ensure([CUSTOMERS])
-    inside.execute(
-        f"""INSERT INTO marts.customers (customer_id, email, order_count, has_email_marketing_consent)
-        SELECT CONCAT('c', CAST(n AS STRING)), CONCAT('person', CAST(n AS STRING), '@example.com'),
-          MOD(n, 7) + IF(MOD(n, 1000) < 8, {state}, 0), TRUE
-        FROM (SELECT p + IF(MOD(p, 1000) = 9, {state} * {members}, 0) AS n FROM ({numbers(0, members)}) AS s) AS x"""
-    )
+    names = ", ".join(column.name for column in CUSTOMERS.columns)
+    inside.execute(f"INSERT INTO marts.customers ({names}) {people}")
     row = {"generation": generation, "as_of": as_of, "published_at": as_of, "people": members, "events": 0}
     engine.append("ops.published", [{**row, "seq_to": 99}])
     loads = [
@@ -136,6 +133,13 @@ def _publish(engine: Engine, generation: str, as_of: datetime, members: int, sta
     ]
     told = {"kind": "incremental", "loaded_at": as_of, "as_of": as_of, "is_complete": True}
     engine.append("ops.loads", [{**load, **told} for load in loads])
+
+
+def _people(members: int, state: int) -> str:
+    """In state 1, eight in a thousand people have ordered since, one left and one is new."""
+    return f"""SELECT CONCAT('c', CAST(n AS STRING)), CONCAT('person', CAST(n AS STRING), '@example.com'),
+      CAST(NULL AS STRING), MOD(n, 7) + IF(MOD(n, 1000) < 8, {state}, 0), TRUE
+    FROM (SELECT p + IF(MOD(p, 1000) = 9, {state} * {members}, 0) AS n FROM ({numbers(0, members)}) AS s) AS x"""
 
 
 @contextmanager
