@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from include.connect.errors import StopSync
+from include.connect.errors import FixSettings, StopSync
 from include.connect.landing import Manifest
 from include.connect.landing_rewrite import take_out
 from include.connect.source import Source
@@ -40,6 +40,9 @@ def compare(engine: Engine, manifest: Manifest, parts: Sequence[Part], stamp: Ma
 
     Returns:
         The sweep's row for `ops.sweeps`.
+
+    Raises:
+        FixSettings: no staging model says which version of a record stands.
     """
     table = f"raw.{manifest.source}__{manifest.stream}"
     about: dict[str, Any] = {"run": manifest.run_id, "account": manifest.account, "started": manifest.started_at}
@@ -60,7 +63,13 @@ def compare(engine: Engine, manifest: Manifest, parts: Sequence[Part], stamp: Ma
         about,
     )
     # Which version stands is the staging model's to say: it may be an older one than that read last.
-    model = next(model for model in staging_models() if model.reads == {table})
+    model = next((model for model in staging_models() if model.reads == {table}), None)
+    if model is None:
+        raise FixSettings(
+            f"no staging model is made of {table} alone, so nobody can say which version of a record stands",
+            where=f"key sweep of {manifest.source}.{manifest.stream}",
+            fix="Add include/warehouse/staging/<source>/<source>__<entity>.sql, or take the sweep off the stream.",
+        )
     asked = (
         f"SELECT * FROM {table} AS r WHERE {mine} AND r._key IN (SELECT _key FROM scratch.known AS k WHERE is_asked)"
     )
