@@ -12,8 +12,10 @@ import pytest
 from include.connect.errors import StopSync
 from include.connect.landing import read_manifest
 from include.settings import Settings
+from include.sources import all_sources
 from include.warehouse import sweep
 from include.warehouse.engine import Engine
+from include.warehouse.models import staging_models
 from tests.warehouse.sweeping import CONTACTS, Account, at, contact, contacts_only
 
 
@@ -176,3 +178,10 @@ def test_a_payload_is_marked_as_it_came(account: Account) -> None:
         "SELECT _payload FROM raw.hubspot__contacts WHERE _key = 'b'"
     )
     assert [json.loads(row["_payload"]) for row in rows] == [odd, odd]
+
+
+def test_every_swept_stream_has_one_model_that_says_which_version_stands() -> None:
+    made_of = [model.reads for model in staging_models()]
+    swept = [f"raw.{source.name}__{stream.name}" for source in all_sources().values() for stream in source.swept]
+    assert swept
+    assert [table for table in swept if made_of.count({table}) != 1] == []
