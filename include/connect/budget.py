@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 300.0
 """A killed holder's connection frees itself after this; longer than any single call may take."""
-JITTER_SECONDS = 0.045
-"""Calls reach the vendor a little late, each by another while: what is allowed in a second is spread over this much
-more, or a late call and the punctual ones after it would be one too many."""
+JITTER_SECONDS, JITTER_SHARE = 0.045, 0.02
+"""Calls reach the vendor a little late, each by another while: what is allowed in a window is spread over this much
+more, whichever is longer, or a late call and the punctual ones after it would be one too many."""
 LATE_SECONDS = 0.01
 """A call that this machine sends later than that is booked anew, at the moment it goes."""
 CIRCUIT_READ_SECONDS = 1.0
@@ -99,7 +99,8 @@ class Gate:
         if isinstance(budget, Rate):
             limit = max(1, int(budget.limit))
             # Less than one call in a window is one in a longer window.
-            seconds = max(budget.seconds, budget.seconds / budget.limit) + JITTER_SECONDS
+            seconds = max(budget.seconds, budget.seconds / budget.limit)
+            seconds += max(JITTER_SECONDS, JITTER_SHARE * seconds)
             booked_at = self._clock.now()
             number, wait = self._store.reserve(self._key(budget), limit, seconds, budget.burst or 1, booked_at)
             await self._wait(wait, deadline, "the budget shared by all users of the account is used up")
