@@ -163,7 +163,7 @@ class Session:
 
     async def post_json(self, path: str, json: Any, **options: Any) -> Any:
         """POST a JSON body, answer decoded; `reads=True` marks a search."""
-        return (await self.send("POST", path, json=json, **options)).json()
+        return (await self.send("POST", path, json=json, decode=msgspec.json.decode, **options)).value
 
     async def send(
         self,

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import msgspec
+
 from include.activate.calls import write
 from include.activate.destination import Change, Destination, RowResult, Target
 from include.connect.errors import FixSettings
@@ -109,10 +111,11 @@ async def _change(session: Session, target: Target, body: dict[str, Any]) -> Ans
 async def _carries(session: Session, target: Target, address: str) -> bool:
     member = hashlib.md5(address.lower().encode(), usedforsecurity=False).hexdigest()
     path = f"/lists/{quote(target.container)}/members/{member}"
-    answer = await session.send("GET", path, params={"fields": "tags"}, accept=(404,), label="member")
+    params = {"fields": "tags"}
+    answer = await session.send("GET", path, params=params, accept=(404,), label="member", decode=msgspec.json.decode)
     if answer.status == 404:
         return False
-    return any(str(tag["id"]) == target.handle or tag["name"] == target.name for tag in answer.json().get("tags", ()))
+    return any(str(tag["id"]) == target.handle or tag["name"] == target.name for tag in answer.value.get("tags", ()))
 
 
 def _errors(answer: Answer) -> dict[str, str]:

@@ -86,12 +86,14 @@ async def remove_contacts(session: Session, target: Target, changes: Sequence[Ch
     for at in range(0, len(changes), LOOKED_UP):
         some = changes[at : at + LOOKED_UP]
         asked = {"emails": [change.address for change in some]}
-        # 404 where none of them is a contact.
+        # 404 where none of them is a contact, and then there is nothing to read.
         said = await session.post_json(
             f"{CONTACTS}/search/emails", asked, reads=True, accept=(404,), label="find contacts"
         )
         found = {
-            email.lower(): row["contact"]["id"] for email, row in (said.get("result") or {}).items() if "contact" in row
+            email.lower(): row["contact"]["id"]
+            for email, row in ((said or {}).get("result") or {}).items()
+            if "contact" in row
         }
         ids = [found[change.address.lower()] for change in some if change.address.lower() in found]
         request_id = None

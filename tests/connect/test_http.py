@@ -205,6 +205,12 @@ def test_nothing_is_written_where_writing_is_not_allowed(calls: Calls, vendor: V
     assert calls(lambda session: session.post_json("/search", {"q": 1}, reads=True)) == {"found": 1}
 
 
+def test_a_search_whose_answer_was_cut_short_is_asked_again(calls: Calls, vendor: Vendor) -> None:
+    vendor.script = [web.Response(body=b'{"found": [1,', content_type="application/json"), js({"found": 1})]
+    assert calls(lambda session: session.post_json("/search", {"q": 1}, reads=True)) == {"found": 1}
+    assert len(vendor.asked) == 2
+
+
 def test_a_write_is_repeated_only_when_that_is_safe(calls: Calls, vendor: Vendor) -> None:
     vendor.script = [js({}, 503)]
     with pytest.raises(RetryLater, match="503"):
