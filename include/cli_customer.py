@@ -22,14 +22,14 @@ def customer_embed_url(
     """A signed address of the customer's page, for a frame: it expires, and opens this customer only."""
     from include.cli import _settings
     from include.journey.embed import embed_url, lasting
-    from include.journey.person import reader
     from include.state.store import Store
     from include.warehouse.engine import connect
+    from include.warehouse.models import at_published
 
     settings = _settings(None)
     seconds = lasting(expires)
     with connect(settings, read_only=True) as engine, Store.open(settings) as store:
-        here, _ = reader(engine)
+        here, _ = at_published(engine)
         url, link = embed_url(here, store, settings, identifier, seconds, f"cli {getpass.getuser()}", datetime.now(UTC))
     print(f"customer {link.customer_id}, until {link.expires_at:%Y-%m-%d %H:%M} UTC", file=sys.stderr)
     print(url)

@@ -205,11 +205,11 @@ def segment_overlap(names: Annotated[list[str], typer.Argument(help="two segment
 @contextmanager
 def _reading(settings: Settings) -> Iterator[Engine]:
     """The published generation, with the lists as they were computed last."""
-    from include.activate.membership import published_reader
     from include.warehouse.engine import connect
+    from include.warehouse.models import at_published
 
     with connect(settings, read_only=True) as engine:
-        yield published_reader(engine)[0]
+        yield at_published(engine)[0]
 
 
 def _moment(text: str, option: str, settings: Settings) -> datetime:

@@ -13,7 +13,6 @@ from typing import Any
 
 from include.connect.errors import FixSettings
 from include.warehouse.engine import Engine
-from include.warehouse.models import Published, published
 
 WHO = "COALESCE(r.customer_id, m.customer_id)"
 HISTORY = "segments.memberships AS m LEFT JOIN identity.redirects AS r ON r.old_customer_id = m.customer_id"
@@ -93,19 +92,6 @@ class Overlap:
     segments: tuple[str, ...]
     people: int
     share: float | None
-
-
-def published_reader(engine: Engine) -> tuple[Engine, Published]:
-    """The engine at the published generation, which the published copy knows by its views only.
-
-    Raises:
-        FixSettings: nothing is published yet.
-    """
-    state = published(engine)
-    if state is None:
-        raise FixSettings("nothing is published yet", where="ops.published", fix="Run the unify DAG once.")
-    inside = engine.at(state.generation)
-    return inside if inside.columns("marts.customers") else engine, state
 
 
 def computed(reader: Engine, segment: str) -> Computed:

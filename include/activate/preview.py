@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from include.activate.freshness import missing_facts
-from include.activate.membership import Change, changed, computed, latest_runs, published_reader, yesterday
+from include.activate.membership import Change, changed, computed, latest_runs, yesterday
 from include.activate.segment import Segment, mask, put_list
 from include.run import Run
 from include.settings import Settings
 from include.warehouse.engine import Engine
+from include.warehouse.models import at_published
 
 Row = dict[str, str]
 """A masked row of a list."""
@@ -64,7 +65,7 @@ def preview(engine: Engine, segment: Segment, settings: Settings, run: Run, samp
     Raises:
         FixSettings: nothing is published yet, or the query does not run.
     """
-    reader, state = published_reader(engine)
+    reader, state = at_published(engine)
     held = missing_facts(reader, segment.sql, segment.header.max_age, state, run, settings)
     columns = put_list(reader, segment, run.as_of, settings)
     members = int(reader.query("SELECT COUNT(*) AS n FROM scratch.segment_list")[0]["n"])
@@ -89,7 +90,7 @@ def edit(engine: Engine, name: str, edited: Segment, settings: Settings, run: Ru
     Raises:
         FixSettings: nothing is published, the list was never computed, or the file's query does not run.
     """
-    reader, state = published_reader(engine)
+    reader, state = at_published(engine)
     known = computed(reader, name)
     held = missing_facts(reader, edited.sql, edited.header.max_age, state, run, settings)
     put_list(reader, edited, known.last_at, settings)

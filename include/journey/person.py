@@ -10,9 +10,8 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from include.activate.segment import mask
-from include.connect.errors import FixSettings
 from include.warehouse.engine import Engine
-from include.warehouse.models import BEGINNING, Published, published
+from include.warehouse.models import BEGINNING
 from include.warehouse.personal import is_personal
 
 Status = Literal["here", "moved", "erased", "gone", "unknown"]
@@ -111,18 +110,6 @@ class Activity:
     def place(self) -> Place:
         """Where it stands."""
         return Place(self.ts or BEGINNING, self.activity_id)
-
-
-def reader(engine: Engine) -> tuple[Engine, Published]:
-    """The engine at the published generation, so that one page is of one generation.
-
-    Raises:
-        FixSettings: nothing is published yet.
-    """
-    state = published(engine)
-    if state is None:
-        raise FixSettings("nothing is published yet", where="ops.published", fix="Run the unify DAG once.")
-    return engine.at(state.generation), state
 
 
 def standing(engine: Engine, customer_id: str) -> Standing:

@@ -195,6 +195,19 @@ def published(engine: Engine, *, before: str | None = None) -> Published | None:
     return Published(**rows[0]) if rows else None
 
 
+def at_published(engine: Engine) -> tuple[Engine, Published]:
+    """The engine at the published generation, which the published copy knows by its views only.
+
+    Raises:
+        FixSettings: nothing is published yet.
+    """
+    state = published(engine)
+    if state is None:
+        raise FixSettings("nothing is published yet", where="ops.published", fix="Run the unify DAG once.")
+    inside = engine.at(state.generation)
+    return inside if inside.columns("marts.customers") else engine, state
+
+
 def publish(engine: Engine, run: Run, settings: Settings) -> Published:
     """Make the run's generation the one everybody reads: views and the row in one transaction, copies after."""
     from include.warehouse.catalog import meanings

@@ -36,14 +36,13 @@ from include.journey.person import (
     masked_person,
     read_activities,
     read_person,
-    reader,
     standing,
 )
 from include.journey.search import find_customer
 from include.settings import Settings, read_settings
 from include.state.store import Store
 from include.warehouse.engine import Engine, connect
-from include.warehouse.models import Published
+from include.warehouse.models import Published, at_published
 
 FOLDER = Path(__file__).parent
 CONTENT = "default-src 'none'; style-src 'self'; base-uri 'none'"
@@ -264,7 +263,7 @@ def _may_read(user: BaseUser) -> bool:
 @contextmanager
 def _published(settings: Settings) -> Iterator[tuple[Engine, Published]]:
     with connect(settings, read_only=True) as engine:
-        yield reader(engine)
+        yield at_published(engine)
 
 
 def _sites() -> str:

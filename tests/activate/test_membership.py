@@ -18,12 +18,12 @@ from include.activate.membership import (
     computed,
     days,
     overlaps,
-    published_reader,
     stays,
 )
 from include.activate.preview import edit, preview
 from include.activate.segment import compute, read_segment
 from include.connect.errors import FixSettings
+from include.warehouse.models import at_published
 
 DAY = timedelta(days=1)
 
@@ -38,7 +38,7 @@ def on(days: float) -> datetime:
 
 def change(warehouse: SmallWarehouse, since: float, until: float) -> Change:
     with warehouse.open() as engine:
-        return changed(published_reader(engine)[0], "a_list", on(since), on(until))
+        return changed(at_published(engine)[0], "a_list", on(since), on(until))
 
 
 def customer(number: int) -> str:
@@ -69,7 +69,7 @@ def test_what_changed_between_two_moments(listed: SmallWarehouse) -> None:
 
 def test_a_person_who_came_back_is_told_with_both_stays(listed: SmallWarehouse) -> None:
     with listed.open() as engine:
-        reader = published_reader(engine)[0]
+        reader = at_published(engine)[0]
         assert stays(reader, customer(1)) == [
             Stay("a_list", on(0), on(1)),
             Stay("a_list", on(2), None),
@@ -93,7 +93,7 @@ def test_merged_people_are_one_before_and_after(warehouse: SmallWarehouse) -> No
     found = change(warehouse, 0, 2)
     assert (found.before, found.after, found.entered, found.left) == (1, 2, 1, 0)
     with warehouse.open() as engine:
-        whole = stays(published_reader(engine)[0], customer(3))
+        whole = stays(at_published(engine)[0], customer(3))
     assert [(stay.entered_at, stay.left_at) for stay in whole] == [(on(0), on(1)), (on(0), None)]
 
 
@@ -105,7 +105,7 @@ def test_days_are_of_the_time_zone_and_say_when_the_list_was_held(warehouse: Sma
     warehouse.compute(segment, 0.72)
     with warehouse.open() as engine:
         assert compute(engine, segment, warehouse.run(3), warehouse.settings).status == "held"
-        reader = published_reader(engine)[0]
+        reader = at_published(engine)[0]
         utc = days(reader, "a_list", on(-30), "UTC")
         zurich = days(reader, "a_list", on(-30), "Europe/Zurich")
         late = days(reader, "a_list", on(0.5), "UTC")
@@ -128,7 +128,7 @@ def test_lists_overlap_by_whom_both_hold_now(warehouse: SmallWarehouse) -> None:
     for name, which in lists.items():
         _compute(warehouse, name, which, 1)
     with warehouse.open() as engine:
-        reader = published_reader(engine)[0]
+        reader = at_published(engine)[0]
         assert overlaps(reader, ["low", "high", "odd"]) == [
             Overlap(("low",), 5, 1.0),
             Overlap(("high",), 6, 1.0),
@@ -203,16 +203,16 @@ def test_a_list_that_was_never_computed_says_so_and_why(warehouse: SmallWarehous
     warehouse.publish(members(1), loads=[name for name in STREAMS if name != "stripe.charges"])
     with warehouse.open() as engine:
         with pytest.raises(FixSettings, match=r"a_list was never computed\. Run the DAG segment_a_list"):
-            computed(published_reader(engine)[0], "a_list")
+            computed(at_published(engine)[0], "a_list")
         compute(engine, warehouse.segment(), warehouse.run(), warehouse.settings)
         with pytest.raises(FixSettings, match=r"never computed; it is held: stripe\.charges was never"):
-            computed(published_reader(engine)[0], "a_list")
+            computed(at_published(engine)[0], "a_list")
 
 
 def test_a_list_that_is_held_is_the_last_one_and_says_why(listed: SmallWarehouse) -> None:
     with listed.open() as engine:
         compute(engine, listed.segment(), listed.run(9), listed.settings)
-        found = computed(published_reader(engine)[0], "a_list")
+        found = computed(at_published(engine)[0], "a_list")
     assert (found.first_at, found.last_at, found.generation) == (on(0), on(2), "g3")
     assert "old, allowed are" in str(found.held)
 
@@ -220,4 +220,4 @@ def test_a_list_that_is_held_is_the_last_one_and_says_why(listed: SmallWarehouse
 def test_nothing_published_is_told(warehouse: SmallWarehouse) -> None:
     warehouse.load(*STREAMS)
     with warehouse.open() as engine, pytest.raises(FixSettings, match="nothing is published"):
-        published_reader(engine)
+        at_published(engine)

@@ -25,7 +25,7 @@ from include.checks.suites import all_suites
 from include.connect.errors import FixSettings
 from include.destinations import get_destination
 from include.journey.link import JOURNEY_URL
-from include.journey.person import read_activities, read_person, reader, standing
+from include.journey.person import read_activities, read_person, standing
 from include.journey.search import find_customer
 from include.privacy.request import request
 from include.run import Run
@@ -41,7 +41,7 @@ from include.warehouse.identity.nodes import fill
 from include.warehouse.identity.overrides import Overrides
 from include.warehouse.identity.preview import preview as identity_preview
 from include.warehouse.identity.stitch import stitch
-from include.warehouse.models import BEGINNING, published, staging_models
+from include.warehouse.models import BEGINNING, at_published, published, staging_models
 from include.warehouse.stage import stage
 
 sys.path.insert(0, str(ROOT / "tests" / "journeys"))
@@ -178,7 +178,7 @@ def _ask(road: Road) -> None:
 
 def _look(engine: Engine, settings: Settings, run: Run) -> None:
     """A customer's page, and its address in a plan."""
-    here, state = reader(engine)
+    here, state = at_published(engine)
     one = here.query("SELECT value, customer_id FROM identity.identifiers AS i WHERE kind = 'email' LIMIT 1")[0]
     assert find_customer(here, settings, one["value"]) == one["customer_id"]
     assert standing(here, one["customer_id"]).status == "here"
@@ -195,7 +195,7 @@ def _lists(engine: Engine, settings: Settings, run: Run) -> None:
     segment = get_segment(SEGMENT)
     preview(engine, segment, settings, run)
     edit(engine, SEGMENT, segment, settings, run)
-    reader, _ = membership.published_reader(engine)
+    reader, _ = at_published(engine)
     known = membership.computed(reader, SEGMENT)
     membership.changed(reader, SEGMENT, known.first_at, known.last_at)
     membership.days(reader, SEGMENT, known.first_at, settings.timezone)
