@@ -122,12 +122,20 @@ def _walked(seen: Followed, expected: set[str]) -> bool:
     """Whether every DAG ran, each after what starts it."""
     if expected - {run.dag_id for run in seen.runs}:
         return False
-    ended = {name: _ended(seen.tasks, name) for name in ("load", "wait_turn", "publish", "compute")}
+    ended = {name: _ended(seen.tasks, name) for name in ("load", "wait_turn", "publish")}
     return (
         ended["wait_turn"] >= ended["load"]
         and all(start >= ended["publish"] for start in _started(seen.tasks, "compute").values())
-        and all(start >= ended["compute"] for start in _started(seen.tasks, "plan").values())
+        and all(
+            start >= _ended([task for task in seen.tasks if task.dag_id == _list_of(dag_id)], "compute")
+            for dag_id, start in _started(seen.tasks, "plan").items()
+        )
     )
+
+
+def _list_of(sync: str) -> str:
+    """The DAG that computes the list a sync sends."""
+    return f"segment_{sync.removeprefix('sync_').rpartition('__')[0]}"
 
 
 def _ended(tasks: list[TaskState], task_id: str) -> datetime:
