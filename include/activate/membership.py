@@ -192,12 +192,12 @@ def days(reader: Engine, segment: str, since: datetime, timezone: str) -> list[D
     moved = {row["day"]: row for row in moves}
     members = {row["day"]: int(row["members"]) for row in runs if row["status"] == "computed"}
     held = {row["day"]: row["reason"] for row in runs if row["status"] == "held"}
-    nothing = {"entered": 0, "gone": 0}
-    return [
-        Day(day, int(now["entered"]), int(now["gone"]), members.get(day), held.get(day))
-        for day in sorted(moved.keys() | members.keys() | held.keys())
-        for now in (moved.get(day, nothing),)
-    ]
+    found = []
+    for day in sorted(moved.keys() | members.keys() | held.keys()):
+        moves_of_day = moved.get(day, {"entered": 0, "gone": 0})
+        entered, left = int(moves_of_day["entered"]), int(moves_of_day["gone"])
+        found.append(Day(day, entered, left, members.get(day), held.get(day)))
+    return found
 
 
 def stays(reader: Engine, customer_id: str, segment: str | None = None) -> list[Stay]:

@@ -64,14 +64,19 @@ def load(engine: Engine, settings: Settings, source: str, account: str, run: Run
             settings.landing_root, source, account, stream.name, known=done.get(stream.name, ())
         )
     ]
+    holder = f"{run.run_id}/{source}"
     for manifest in sorted(waiting, key=lambda item: item.seq):
-        with _alone(engine, settings, f"{run.run_id}/{source}"):
+        with _alone(engine, settings, holder):
+            # Pulls and sweeps of an account load side by side: what another has loaded meanwhile keeps its place.
+            if _is_loaded(engine, manifest):
+                continue
             summary.records[manifest.stream] = summary.records.get(manifest.stream, 0) + _load_one(
                 engine, settings, declared, manifest
             )
         summary.runs += 1
     if declared.swept:
-        clear(engine, settings.landing_root, declared, account)
+        with _alone(engine, settings, holder):
+            clear(engine, settings.landing_root, declared, account)
         raise_refused(engine, source, account, run, [manifest.run_id for manifest in waiting])
     return summary
 
@@ -84,6 +89,13 @@ def _alone(engine: Engine, settings: Settings, holder: str) -> Iterator[None]:
         return
     with Store.open(settings) as store, store.lock(LOCK, holder, LOCK_SECONDS, time.time()):
         yield
+
+
+def _is_loaded(engine: Engine, manifest: Manifest) -> bool:
+    names = ("source", "account", "stream", "run_id")
+    where = " AND ".join(f"{name} = @{name}" for name in names)
+    params = {name: getattr(manifest, name) for name in names}
+    return bool(engine.query(f"SELECT seq FROM ops.loads WHERE {where} LIMIT 1", params))
 
 
 def _load_one(engine: Engine, settings: Settings, source: Source, manifest: Manifest) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from include.connect.errors import StopSync
 from include.connect.landing import read_manifest
 from include.settings import Settings
 from include.sources import all_sources
+from include.warehouse import load as loading
 from include.warehouse import sweep
 from include.warehouse.engine import Engine
 from include.warehouse.models import staging_models
@@ -185,3 +187,25 @@ def test_every_swept_stream_has_one_model_that_says_which_version_stands() -> No
     swept = [f"raw.{source.name}__{stream.name}" for source in all_sources().values() for stream in source.swept]
     assert swept
     assert [table for table in swept if made_of.count({table}) != 1] == []
+
+
+def test_what_another_load_took_in_meanwhile_keeps_its_place(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On BigQuery a pull and a sweep load side by side: here one loads everything while the other waits its turn."""
+    mine, theirs = account.land(1, contact("a")), account.land(2, contact("b"))
+    alone, turns = loading._alone, []
+
+    @contextmanager
+    def after_the_other(*arguments: Any) -> Iterator[None]:
+        turns.append(arguments)
+        if len(turns) == 1:
+            account.load(theirs)
+        with alone(*arguments):
+            yield
+
+    monkeypatch.setattr(loading, "_alone", after_the_other)
+    account.load(mine)
+    assert len(turns) > 2
+    rows = account.engine.query("SELECT run_id, seq FROM ops.loads ORDER BY seq")
+    assert [(row["run_id"], row["seq"]) for row in rows] == [(mine.run_id, 1), (theirs.run_id, 2)]
+    raw = account.engine.query("SELECT _key, _seq FROM raw.hubspot__contacts ORDER BY _key")
+    assert [(row["_key"], row["_seq"]) for row in raw] == [("a", 1), ("b", 2)]
